@@ -1,0 +1,5 @@
+"""Fabric tasks: parse flags, assemble, ask, print. ``fab --list`` shows them all."""
+
+from invoke import Collection
+
+ns = Collection()

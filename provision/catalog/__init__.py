@@ -1,0 +1,1 @@
+"""What there is: instance types, GPUs, models. Data files and look-ups."""

@@ -1,0 +1,1 @@
+"""How things are spelled on a host. Pure: nothing here connects."""

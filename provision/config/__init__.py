@@ -1,0 +1,1 @@
+"""What a person writes: one environment, parsed into frozen values."""

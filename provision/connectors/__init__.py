@@ -1,0 +1,1 @@
+"""The only floor that talks: SSH, HTTP, AWS, and the clock."""

@@ -1,0 +1,127 @@
+"""The four doors to the world. Everything above is written against these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from provision.commands.command import Command, Result
+from provision.facts.inventory import Host, Inventory
+from provision.facts.outputs import Outputs
+from provision.secret import Secret
+
+
+class Clock(Protocol):
+    """Time as an argument."""
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+
+    def monotonic(self) -> float:
+        """Seconds that never go back, for durations."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+
+
+class Shell(Protocol):
+    """Commands and files on hosts."""
+
+    def run(self, host: Host, command: Command, *, check: bool = True) -> Result:
+        """Run *command*. With *check*, a failure raises CommandFailed.
+
+        Raises HostUnreachable or HostKeyMismatch when there is no connection.
+        """
+
+    def stream(self, host: Host, command: Command, on_line: Callable[[str], None]) -> Result:
+        """Run *command* and hand out each line of its output as it comes."""
+
+    def upload(self, host: Host, files: Mapping[str, bytes], folder: str) -> None:
+        """Make *folder* hold exactly *files*, in one transfer, whole or not at all."""
+
+    def close(self) -> None:
+        """End all connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer; *chunks* counts the events of a streamed one."""
+
+    status: int
+    headers: dict[str, str] = field(default_factory=dict)
+    text: str = ""
+    seconds: float = 0.0
+    chunks: int = 0
+
+
+class Http(Protocol):
+    """Requests to the service itself."""
+
+    def get(self, url: str, *, headers: Mapping[str, str], timeout_s: float) -> Answer:
+        """GET *url*. A connection that fails raises FleetError."""
+
+    def post(
+        self, url: str, body: Mapping[str, Any], *, headers: Mapping[str, str], timeout_s: float
+    ) -> Answer:
+        """POST *body* as JSON and wait for the whole answer."""
+
+    def stream(
+        self, url: str, body: Mapping[str, Any], *, headers: Mapping[str, str], timeout_s: float
+    ) -> Iterator[str]:
+        """POST *body* and hand out the server-sent events as they come."""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetHealth:
+    """What the load balancer thinks of one target."""
+
+    host: str
+    state: str  # healthy, unhealthy, initial, draining, unused
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TemporaryKeys:
+    """AWS credentials with a short life and few rights, handed to a host on standard input."""
+
+    access_key_id: str
+    secret_access_key: Secret
+    session_token: Secret
+
+
+class Cloud(Protocol):
+    """The AWS calls that tasks need, by what they mean. Errors are CloudError."""
+
+    def outputs(self) -> Outputs:
+        """The environment's outputs. Raises OutputsMissing before the first ``pulumi up``."""
+
+    def inventory(self) -> Inventory:
+        """Running hosts of the fleet with the keys that they published."""
+
+    def target_health(self) -> tuple[TargetHealth, ...]:
+        """The primary target group as the load balancer sees it."""
+
+    def get_object(self, key: str) -> bytes | None:
+        """An object of the environment's bucket, None when there is none."""
+
+    def put_object(self, key: str, data: bytes) -> None:
+        """Write an object of the environment's bucket."""
+
+    def list_objects(self, prefix: str) -> tuple[str, ...]:
+        """Keys under *prefix*."""
+
+    def image_digest(self, tag: str) -> str | None:
+        """Digest of the environment's image with *tag*, None when it was not pushed."""
+
+    def registry_password(self) -> Secret:
+        """A token for ``docker login --username AWS``, with the operator's own rights."""
+
+    def publisher_keys(self, key_prefix: str) -> TemporaryKeys:
+        """Keys that may write below *key_prefix* of the bucket, for an hour."""
+
+    def get_secret(self, name: str) -> Secret | None:
+        """A secret's value, None when it has none yet."""
+
+    def put_secret(self, name: str, value: Secret) -> None:
+        """Write a secret's value."""

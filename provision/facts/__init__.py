@@ -1,0 +1,1 @@
+"""What is there now: a question, and a pure parser of its answer."""

@@ -1,0 +1,1 @@
+"""The heart: values in, Plans and decisions out. No clock, no network, no files."""

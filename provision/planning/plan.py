@@ -1,0 +1,165 @@
+"""A Plan: what will be done, in which order, and why. The printed Plan is the executed one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from provision.commands.command import Command
+from provision.facts.inventory import Host
+from provision.planning.release import Release
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Run a command on the step's host."""
+
+    command: Command
+
+
+@dataclass(frozen=True, slots=True)
+class UploadFiles:
+    """Put *files* (relative path -> bytes) into *folder* of the host in one upload.
+
+    The folder appears as a whole or not at all.
+    """
+
+    files: dict[str, bytes]
+    folder: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSpec:
+    """An image that the environment's registry must hold.
+
+    With *dockerfile* it is built from *source* (a file name in the release folder), else copied.
+    """
+
+    target: str  # registry/repository:tag
+    source: str  # the public image
+    dockerfile: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorImages:
+    """Build or copy images on the host and push them with the operator's own ECR token."""
+
+    release_id: str
+    images: tuple[ImageSpec, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SeedWeights:
+    """Fetch weights from the Hub on the host and put them, with a manifest, into the bucket."""
+
+    repository: str
+    revision: str
+    folder: str  # "weights/<model>/<revision>" in the bucket
+    endpoint: str
+    gated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PublishRelease:
+    """Put the release's files into the bucket."""
+
+    release: Release
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyRelease:
+    """Switch the host to the release and start it (the host program does it, atomically)."""
+
+    release_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class WaitReady:
+    """Wait until the agent on the host says ready for the release."""
+
+    release_id: str
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class WaitInTraffic:
+    """Wait until the load balancer calls the host healthy."""
+
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class AskThroughLoadBalancer:
+    """Ask for an answer through the load balancer; it must say ``x-llm-tier: primary``."""
+
+    model: str
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class SetCurrent:
+    """Make the release the one that booting hosts take."""
+
+    release_id: str
+
+
+Action = (
+    Run
+    | UploadFiles
+    | MirrorImages
+    | SeedWeights
+    | PublishRelease
+    | ApplyRelease
+    | WaitReady
+    | WaitInTraffic
+    | AskThroughLoadBalancer
+    | SetCurrent
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One change, on one host or (``host`` None) on the environment, with its reason."""
+
+    host: Host | None
+    summary: str
+    reason: str
+    action: Action
+
+
+@dataclass(frozen=True, slots=True)
+class Wave:
+    """Steps that may run at the same time on different hosts.
+
+    Steps of one host keep their order; a host whose step failed gets no further step.
+    """
+
+    title: str
+    steps: tuple[Step, ...]
+
+    def by_host(self) -> dict[str, tuple[Step, ...]]:
+        """Steps grouped by host name ("" for steps of the environment), order kept."""
+        groups: dict[str, list[Step]] = {}
+        for step in self.steps:
+            groups.setdefault(step.host.name if step.host else "", []).append(step)
+        return {name: tuple(steps) for name, steps in groups.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Waves, one after the other; an empty Plan is "nothing to do".
+
+    ``expects`` maps a host name to what it ran when the Plan was made; the executor stops with
+    PlanError when that has changed.
+    """
+
+    title: str
+    waves: tuple[Wave, ...] = ()
+    expects: dict[str, str | None] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return any(wave.steps for wave in self.waves)
+
+    def __iter__(self) -> Iterator[Wave]:
+        return iter(self.waves)

@@ -1,0 +1,46 @@
+"""A release: rendered files, named by the digest of what they say."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+MANIFEST = "release.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A folder of files that a host applies as a whole.
+
+    Attributes:
+        id: ``r-`` and twelve hex digits over files, image and model revision.
+        model: the name that clients use.
+        files: relative path -> content; holds :data:`MANIFEST`, which lists the others' sha256.
+    """
+
+    id: str
+    model: str
+    files: Mapping[str, bytes]
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes to upload."""
+        return sum(len(content) for content in self.files.values())
+
+
+def assemble(model: str, files: Mapping[str, str], facts: Mapping[str, Any]) -> Release:
+    """Name *files* by their digest and add the manifest.
+
+    *facts* are what the host program needs beside the files (image, model, revision, replicas):
+    JSON values, part of the digest.
+    """
+    contents = {path: text.encode() for path, text in files.items()}
+    sums = {path: hashlib.sha256(data).hexdigest() for path, data in sorted(contents.items())}
+    body = {"model": model, "facts": dict(facts), "files": sums}
+    digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+    manifest = {"release": f"r-{digest[:12]}", **body}
+    text = json.dumps(manifest, indent=2, sort_keys=True) + "\n"
+    return Release(f"r-{digest[:12]}", model, {**contents, MANIFEST: text.encode()})

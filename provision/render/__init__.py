@@ -1,0 +1,1 @@
+"""From an environment to the text of the files that a host runs."""

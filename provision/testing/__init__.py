@@ -1,0 +1,1 @@
+"""Strict public fakes for the four Protocols: an unprepared call is an error."""
