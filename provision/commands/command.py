@@ -60,9 +60,7 @@ class Result:
 
 def script(text: str, *arguments: Word, timeout_s: float = 60.0, sudo: bool = True) -> Command:
     """A POSIX shell script as one command; *arguments* become ``$1``, ``$2``, ..."""
-    return Command(
-        ("sh", "-euc", text, "llm-fleet", *arguments), timeout_s=timeout_s, sudo=sudo
-    )
+    return Command(("sh", "-euc", text, "llm-fleet", *arguments), timeout_s=timeout_s, sudo=sudo)
 
 
 def _reveal(word: Word) -> str:

@@ -31,16 +31,20 @@ class Release:
         return sum(len(content) for content in self.files.values())
 
 
-def assemble(model: str, files: Mapping[str, str], facts: Mapping[str, Any]) -> Release:
+def assemble(model: str, files: Mapping[str, str | bytes], facts: Mapping[str, Any]) -> Release:
     """Name *files* by their digest and add the manifest.
 
     *facts* are what the host program needs beside the files (image, model, revision, replicas):
     JSON values, part of the digest.
     """
-    contents = {path: text.encode() for path, text in files.items()}
+    contents = {path: _bytes(content) for path, content in files.items()}
     sums = {path: hashlib.sha256(data).hexdigest() for path, data in sorted(contents.items())}
     body = {"model": model, "facts": dict(facts), "files": sums}
     digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
     manifest = {"release": f"r-{digest[:12]}", **body}
     text = json.dumps(manifest, indent=2, sort_keys=True) + "\n"
     return Release(f"r-{digest[:12]}", model, {**contents, MANIFEST: text.encode()})
+
+
+def _bytes(content: str | bytes) -> bytes:
+    return content.encode() if isinstance(content, str) else content
