@@ -1,0 +1,65 @@
+"""The engine of the rehearsal: real vLLM for CPUs in a virtual environment of its own.
+
+It lives under the user's cache folder (3.4 GB), is made once, and is shared by rehearsals and
+tests. ``LLM_FLEET_ENGINE_PYTHON`` names another interpreter that has vLLM.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from provision.errors import FleetError
+
+ROOT = Path(__file__).resolve().parent.parent
+LOCK = ROOT / "requirements-engine.lock"
+CACHE = Path.home() / ".cache" / "llm-fleet"
+TORCH_INDEX = "LLM_FLEET_TORCH_INDEX"
+
+
+def python() -> Path:
+    """The interpreter that has vLLM; :func:`ensure` makes it."""
+    named = os.environ.get("LLM_FLEET_ENGINE_PYTHON")
+    return Path(named) if named else CACHE / "engine" / "bin" / "python"
+
+
+def ensure(say: Callable[[str], None]) -> Path:
+    """Install the engine unless exactly the locked versions are there, and return its Python.
+
+    Raises FleetError when pip fails; a half-made environment is made again the next time.
+    """
+    if "LLM_FLEET_ENGINE_PYTHON" in os.environ:
+        return python()
+    folder = CACHE / "engine"
+    mark = folder / "installed.lock"
+    wanted = LOCK.read_text()
+    if mark.exists() and mark.read_text() == wanted:
+        return python()
+    say("installing the engine (vLLM for CPUs, 3.4 GB, some minutes, once)")
+    shutil.rmtree(folder, ignore_errors=True)
+    _run([sys.executable, "-m", "venv", str(folder)])
+    command = [str(folder / "bin" / "pip"), "install", "--quiet", "--no-deps", "-r", str(LOCK)]
+    try:
+        _run(command)
+    except FleetError as error:
+        index = os.environ.get(TORCH_INDEX)
+        if not index:
+            error.hint = f"set {TORCH_INDEX} to a package index that has CPU builds of torch"
+            raise
+        _run([*command, "--extra-index-url", index])
+    mark.write_text(wanted)
+    return python()
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise FleetError(f"{' '.join(command[:3])} failed:\n{done.stderr[-1500:]}")
+
+
+if __name__ == "__main__":
+    print(ensure(lambda line: print(line, file=sys.stderr, flush=True)))

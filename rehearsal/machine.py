@@ -1,0 +1,80 @@
+"""What the machine itself must have before a rehearsal: Debian packages, root, room.
+
+``python -m rehearsal.machine`` installs what is missing; ``fab rehearse`` only checks.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from provision.errors import Refused
+
+PACKAGES = Path(__file__).with_name("machine_packages.txt")
+FREE_GIB = 8
+
+
+def packages() -> tuple[str, ...]:
+    """Debian packages that a rehearsal needs, one a line in machine_packages.txt."""
+    lines = (line.split("#")[0].strip() for line in PACKAGES.read_text().splitlines())
+    return tuple(line for line in lines if line)
+
+
+def missing() -> tuple[str, ...]:
+    """Those that dpkg does not call installed."""
+    asked = subprocess.run(
+        ["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n", *packages()],
+        capture_output=True,
+        text=True,
+    )
+    installed = {
+        line.split()[0] for line in asked.stdout.splitlines() if line.endswith("installed")
+    }
+    return tuple(name for name in packages() if name not in installed)
+
+
+def install(say: Callable[[str], None]) -> None:
+    """Install the missing packages with apt, without starting their services."""
+    names = missing()
+    if not names:
+        return
+    say(f"installing Debian packages: {' '.join(names)}")
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+    for command in (
+        ["apt-get", "update", "-qq"],
+        ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *names],
+    ):
+        done = subprocess.run(command, capture_output=True, text=True, env=environment)
+        if done.returncode:
+            raise Refused(
+                f"{' '.join(command[:2])} failed:\n{(done.stderr or done.stdout)[-1500:]}",
+                hint="run it by hand and see what apt says",
+            )
+
+
+def check() -> None:
+    """Refuse with the reason when a rehearsal can't run here."""
+    if os.geteuid() != 0:
+        raise Refused(
+            "a rehearsal builds network namespaces and mounts, so it needs root",
+            hint="run it as root on a machine (or virtual machine) that is yours",
+        )
+    if names := missing():
+        raise Refused(
+            f"missing Debian packages: {' '.join(names)}",
+            hint="run `make rehearsal-setup`",
+        )
+    free = shutil.disk_usage(Path.home()).free / 2**30
+    if free < FREE_GIB:
+        raise Refused(
+            f"{free:.1f} GiB free under {Path.home()}, a rehearsal wants {FREE_GIB}",
+            hint="free some space",
+        )
+
+
+if __name__ == "__main__":
+    install(lambda line: print(line, file=sys.stderr, flush=True))

@@ -1,0 +1,134 @@
+"""The floors of the house: imports point down only (CONTRIBUTING.md, "The floors")."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("provision", "infra", "playbooks", "rehearsal")
+
+# The longest prefix that matches a module decides its floor.
+FLOORS = {
+    "provision.errors": 1,
+    "provision.secret": 1,
+    "provision.config": 2,
+    "provision.catalog": 2,
+    "provision.render": 2,
+    "provision.commands": 3,
+    "infra": 3,
+    "provision.facts": 4,
+    "provision.planning": 5,
+    "provision.connectors": 5,
+    "provision.executor": 6,
+    "provision.report": 6,
+    "provision.testing": 6,
+    "rehearsal": 7,
+    "playbooks": 8,
+}
+AGENT = "provision.agent"  # runs elsewhere, so it stands alone
+WINGS = {
+    ("provision.planning", "provision.connectors"),
+    ("provision.connectors", "provision.planning"),
+}
+MAY_IMPORT_REHEARSAL = {"playbooks.rehearse"}
+
+
+def modules() -> dict[str, Path]:
+    found = {}
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+            found[name] = path
+    return found
+
+
+def imports(path: Path) -> set[str]:
+    """Modules of ours that a file imports, at its top or inside functions."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name for name in names if name.split(".")[0] in PACKAGES}
+
+
+def place(module: str) -> str | None:
+    candidates = [p for p in (*FLOORS, AGENT) if module == p or module.startswith(p + ".")]
+    return max(candidates, key=len) if candidates else None
+
+
+def offences(module: str, imported: set[str]) -> list[str]:
+    here = place(module)
+    if here is None:
+        return [] if module == "provision" else [f"{module} stands on no floor"]
+    found = []
+    for name in sorted(imported):
+        there = place(name)
+        if there is None or there == here:
+            continue
+        if here == AGENT:
+            found.append(f"{module} -> {name}: the host program imports only itself")
+        elif there == AGENT:
+            found.append(f"{module} -> {name}: the host program runs elsewhere")
+        elif (here, there) in WINGS:
+            found.append(f"{module} -> {name}: the wings don't know each other")
+        elif there == "rehearsal" and module not in MAY_IMPORT_REHEARSAL:
+            found.append(f"{module} -> {name}: only playbooks.rehearse knows the rehearsal")
+        elif FLOORS[there] > FLOORS[here]:
+            found.append(f"{module} -> {name}: upwards")
+    return found
+
+
+def test_imports_point_down() -> None:
+    """No module imports from a higher floor, from the other wing, or into the host program."""
+    found = [o for name, path in modules().items() for o in offences(name, imports(path))]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("module", "imported"),
+    [
+        ("provision.planning.deploy", "provision.connectors.aws"),
+        ("provision.config.load", "provision.planning.plan"),
+        ("provision.agent.apply", "provision.errors"),
+        ("provision.executor", "provision.agent.apply"),
+        ("playbooks.deploy", "rehearsal.world"),
+        ("provision.stray", "provision.errors"),
+    ],
+)
+def test_the_rule_bites(module: str, imported: str) -> None:
+    """A planted offender is found."""
+    assert offences(module, {imported})
+
+
+def test_a_package_does_not_import_its_own_face() -> None:
+    """Modules import each other by name, not through their package's ``__init__``."""
+    faces = {name for name, path in modules().items() if path.name == "__init__.py"}
+    found = [
+        f"{name} imports names from {target}"
+        for name, path in modules().items()
+        for target, names in from_imports(path)
+        if target in faces
+        and name.startswith(target + ".")
+        and any(f"{target}.{n}" not in modules() for n in names)
+    ]
+    assert found == []
+
+
+def from_imports(path: Path) -> list[tuple[str, list[str]]]:
+    return [
+        (node.module, [alias.name for alias in node.names])
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.module
+    ]
+
+
+def test_modules_stay_small() -> None:
+    """Past 300 lines a module holds a second noun."""
+    long = {n: len(p.read_text().splitlines()) for n, p in modules().items()}
+    assert {name: lines for name, lines in long.items() if lines > 300} == {}
