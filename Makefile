@@ -13,8 +13,8 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	  echo "installing python3-venv"; apt-get update -qq && apt-get install -y -qq python3-venv >/dev/null; }
 	@test -x $(VENV)/bin/python || python3 -m venv $(VENV)
 	@echo "installing Python packages into $(VENV) (pinned in requirements.lock)"
-	@$(PIP) install --quiet -r requirements.lock
-	@$(PIP) install --quiet --no-deps -e .
+	@$(PIP) install --quiet --quiet -r requirements.lock
+	@$(PIP) install --quiet --quiet --no-deps -e .
 	@touch $@
 
 # What real hosts, Docker and the engine need beside Python.
@@ -39,6 +39,6 @@ format: setup
 
 # New versions: edit pyproject.toml, then this, then read the diff.
 lock: setup
-	@$(PIP) install --quiet uv
+	@$(PIP) install --quiet --quiet uv
 	@$(VENV)/bin/uv pip compile pyproject.toml --extra infra --extra rehearsal --extra dev \
 	  --no-emit-index-url --quiet --output-file requirements.lock

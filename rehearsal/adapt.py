@@ -1,0 +1,79 @@
+"""Turn any environment into one that this machine can rehearse, and say what was changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from provision.config.environment import Environment, LoadBalancerSettings, Scheme
+
+
+@dataclass(frozen=True, slots=True)
+class Adapted:
+    """An environment for the machine room, and in words what differs from the one asked for."""
+
+    environment: Environment
+    changes: tuple[str, ...]
+
+
+def adapt(
+    wanted: Environment, room: Environment, *, mounts: tuple[str, ...], hosts: int | None
+) -> Adapted:
+    """Rehearse *wanted* in the machine room that *room* (``Pulumi.rehearsal.yaml``) describes.
+
+    Model, region, zones, instance type, cache and health policy stay as *wanted* says. Addresses,
+    images, access and the way to AWS come from *room*; *mounts* let the engine's image use the
+    engine installed on this machine.
+    """
+    count = hosts or min(wanted.fleet.hosts, room.fleet.hosts)
+    engine = replace(
+        wanted.engine,
+        image=room.engine.image,
+        max_model_len=min(wanted.engine.max_model_len, room.engine.max_model_len),
+        max_num_batched_tokens=None,
+        tensor_parallel_size=1,
+        replicas_per_host=1,
+        extra_args=dict(room.engine.extra_args),
+        env=dict(room.engine.env),
+        extra_pip=(),
+        mounts=mounts,
+    )
+    fleet = replace(
+        wanted.fleet,
+        hosts=count,
+        max_hosts=max(count + 1, wanted.fleet.max_hosts or 0),
+        os=room.fleet.os,
+        ami=room.fleet.ami,
+        capacity_reservation_id=None,
+        capacity_block=False,
+    )
+    environment = replace(
+        wanted,
+        name=room.name,
+        engine=engine,
+        fleet=fleet,
+        network=room.network,
+        load_balancer=LoadBalancerSettings(scheme=Scheme.INTERNAL),
+        access=room.access,
+        front=replace(wanted.front, image=room.front.image),
+        toolkit=room.toolkit,
+        hub=room.hub,
+        aws=room.aws,
+    )
+    return Adapted(environment, tuple(_changes(wanted, environment)))
+
+
+def _changes(wanted: Environment, rehearsed: Environment) -> list[str]:
+    lines = [
+        "AWS is a moto server on this machine; hosts are network namespaces with sshd and Docker",
+        "the engine is vLLM for CPUs with a tiny random model under the real name",
+    ]
+    if wanted.fleet.hosts != rehearsed.fleet.hosts:
+        lines.append(f"{rehearsed.fleet.hosts} host(s) instead of {wanted.fleet.hosts}")
+    if wanted.engine.max_model_len != rehearsed.engine.max_model_len:
+        lines.append(
+            f"max_model_len {rehearsed.engine.max_model_len} instead of"
+            f" {wanted.engine.max_model_len}"
+        )
+    if wanted.load_balancer.certificate_arn:
+        lines.append("plain HTTP inside this machine instead of TLS at the load balancer")
+    return lines
