@@ -1,0 +1,91 @@
+"""Which parts of an environment a rehearsal keeps, and which it replaces."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from provision.config.environment import (
+    AwsSettings,
+    EngineSettings,
+    Environment,
+    FleetSettings,
+    LoadBalancerSettings,
+    ModelChoice,
+    NetworkSettings,
+    Scheme,
+)
+from rehearsal.adapt import adapt
+
+PROD = Environment(
+    name="prod",
+    region="eu-west-1",
+    owner="team@example.com",
+    model=ModelChoice("llama-3.1-70b"),
+    engine=EngineSettings(max_model_len=8192, tensor_parallel_size=8, max_num_seqs=64),
+    fleet=FleetSettings(instance_type="p4d.24xlarge", hosts=4, zones=2, capacity_block=True),
+    load_balancer=LoadBalancerSettings(
+        scheme=Scheme.INTERNET_FACING, certificate_arn="arn:aws:acm:eu-west-1:1:certificate/x"
+    ),
+)
+ROOM = Environment(
+    name="rehearsal",
+    region="us-east-1",
+    owner="rehearsal",
+    model=ModelChoice("mistral-7b"),
+    engine=EngineSettings(image="hub.rehearsal/vllm", max_model_len=1024, env={"A": "1"}),
+    fleet=FleetSettings(hosts=2),
+    network=NetworkSettings(cidr="10.97.0.0/16"),
+    aws=AwsSettings(endpoint_url="http://10.97.0.1:5000"),
+)
+
+
+def test_what_is_being_rehearsed_stays() -> None:
+    """Model, region, instance type, zones and engine limits are the wanted environment's own."""
+    rehearsed = adapt(PROD, ROOM, mounts=("/usr:/usr:ro",), hosts=None).environment
+    assert rehearsed.model == PROD.model
+    assert rehearsed.region == "eu-west-1"
+    assert (rehearsed.fleet.instance_type, rehearsed.fleet.zones) == ("p4d.24xlarge", 2)
+    assert rehearsed.engine.max_num_seqs == 64
+
+
+def test_nothing_of_it_can_reach_the_real_account() -> None:
+    """AWS, addresses and access come from the machine room."""
+    rehearsed = adapt(PROD, ROOM, mounts=(), hosts=None).environment
+    assert rehearsed.aws == ROOM.aws
+    assert rehearsed.network == ROOM.network
+    assert rehearsed.access == ROOM.access
+    assert rehearsed.name == "rehearsal"
+
+
+def test_the_engine_fits_this_machine() -> None:
+    """One engine a host, in the room's image, with this machine's engine mounted into it."""
+    engine = adapt(PROD, ROOM, mounts=("/usr:/usr:ro",), hosts=None).environment.engine
+    assert (engine.tensor_parallel_size, engine.replicas_per_host) == (1, 1)
+    assert engine.max_model_len == 1024
+    assert engine.mounts == ("/usr:/usr:ro",)
+    assert engine.env == {"A": "1"}
+
+
+@pytest.mark.parametrize(("asked", "got"), [(None, 2), (1, 1), (3, 3)])
+def test_the_number_of_hosts(asked: int | None, got: int) -> None:
+    """As many hosts as asked for; not more than the room's when nobody said."""
+    assert adapt(PROD, ROOM, mounts=(), hosts=asked).environment.fleet.hosts == got
+
+
+def test_every_difference_is_said() -> None:
+    """The person reads what the rehearsal does not prove."""
+    assert adapt(PROD, ROOM, mounts=(), hosts=None).changes == (
+        "AWS is a moto server on this machine; hosts are network namespaces with sshd and Docker",
+        "the engine is vLLM for CPUs with a tiny random model under the real name",
+        "2 host(s) instead of 4",
+        "max_model_len 1024 instead of 8192",
+        "plain HTTP inside this machine instead of TLS at the load balancer",
+    )
+
+
+def test_a_model_that_was_named_differently_keeps_its_name() -> None:
+    """The served name is part of what is rehearsed."""
+    named = replace(PROD, model=ModelChoice("mistral-7b", served_name="chat"))
+    assert adapt(named, ROOM, mounts=(), hosts=1).environment.model.served_name == "chat"
