@@ -67,6 +67,15 @@ class PublishRelease:
 
 
 @dataclass(frozen=True, slots=True)
+class ProveGpu:
+    """Show that a container of *image* on the host sees all *count* GPUs."""
+
+    release_id: str
+    image: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class ApplyRelease:
     """Switch the host to the release and start it (the host program does it, atomically)."""
 
@@ -109,6 +118,7 @@ Action = (
     | MirrorImages
     | SeedWeights
     | PublishRelease
+    | ProveGpu
     | ApplyRelease
     | WaitReady
     | WaitInTraffic
@@ -126,16 +136,23 @@ class Step:
     reason: str
     action: Action
 
+    @property
+    def for_all(self) -> bool:
+        """Whether every host needs it, wherever it runs: when it fails, no later wave begins."""
+        return self.host is None or isinstance(self.action, MirrorImages | SeedWeights)
+
 
 @dataclass(frozen=True, slots=True)
 class Wave:
     """Steps that may run at the same time on different hosts.
 
-    Steps of one host keep their order; a host whose step failed gets no further step.
+    Steps of one host keep their order; a host whose step failed gets no further step. With
+    *needs_all* the wave begins only when no host has failed before it.
     """
 
     title: str
     steps: tuple[Step, ...]
+    needs_all: bool = False
 
     def by_host(self) -> dict[str, tuple[Step, ...]]:
         """Steps grouped by host name ("" for steps of the environment), order kept."""
@@ -150,16 +167,23 @@ class Plan:
     """Waves, one after the other; an empty Plan is "nothing to do".
 
     ``expects`` maps a host name to what it ran when the Plan was made; the executor stops with
-    PlanError when that has changed.
+    PlanError when that has changed. ``left_out`` maps a host that can't be reached to the reason:
+    it counts as failed.
     """
 
     title: str
     waves: tuple[Wave, ...] = ()
     expects: dict[str, str | None] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    left_out: dict[str, str] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return any(wave.steps for wave in self.waves)
 
     def __iter__(self) -> Iterator[Wave]:
         return iter(self.waves)
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Names of the hosts that get a step, sorted."""
+        return tuple(sorted({name for wave in self.waves for name in wave.by_host() if name}))

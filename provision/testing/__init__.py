@@ -1,1 +1,1 @@
-"""Strict public fakes for the four Protocols: an unprepared call is an error."""
+"""Public fakes of the four doors. Strict: a call that nobody prepared is an error."""

@@ -1,0 +1,220 @@
+"""The AWS calls that tasks need, by what they mean, through boto3."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Any
+
+from provision.config.environment import Environment
+from provision.connectors.aws_client import AwsClients, code_of
+from provision.connectors.protocols import TargetHealth, TemporaryKeys
+from provision.errors import CloudError, OutputsMissing
+from provision.facts import outputs as outputs_document
+from provision.facts.inventory import Host, Inventory
+from provision.facts.outputs import Outputs
+from provision.secret import Secret
+
+_IN_SERVICE = ("InService", "Pending")  # Pending:Wait and Pending:Proceed too
+_FILTER_VALUES = 200  # EC2 takes no more values in one filter
+_NO_OBJECT = {"NoSuchKey", "404"}
+
+
+class AwsCloud:
+    """Implements :class:`provision.connectors.protocols.Cloud`; safe to share between threads."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        self._aws = AwsClients(environment)
+
+    def outputs(self) -> Outputs:
+        """The environment's outputs, read once. Raises OutputsMissing before ``pulumi up``."""
+        return self._outputs
+
+    @cached_property
+    def _outputs(self) -> Outputs:
+        name = f"{self._environment.parameter_root}/outputs"
+        try:
+            found = self._aws.call("ssm", "get_parameter", name, Name=name)
+        except CloudError as error:
+            if code_of(error) != "ParameterNotFound":
+                raise
+            raise OutputsMissing(
+                f"environment {self._environment.name!r} has no outputs in SSM"
+                f" ({name}, {self._environment.region})",
+                hint=f"run `pulumi up -s {self._environment.name}` first",
+            ) from error
+        return outputs_document.parse(found["Parameter"]["Value"], parameter=name)
+
+    def inventory(self) -> Inventory:
+        """Running hosts of the fleet's Auto Scaling group, with the keys that they published."""
+        names = self._group_members()
+        if not names:
+            return Inventory(())
+        keys = self._host_keys()
+        hosts = [_host(found, keys) for found in self._instances(names)]
+        return Inventory(tuple(sorted(hosts)))
+
+    def target_health(self) -> tuple[TargetHealth, ...]:
+        """The primary target group as the load balancer sees it."""
+        arn = self.outputs().primary_target_group_arn
+        found = self._aws.call("elbv2", "describe_target_health", arn, TargetGroupArn=arn)
+        return tuple(
+            TargetHealth(
+                entry["Target"]["Id"],
+                entry["TargetHealth"]["State"],
+                entry["TargetHealth"].get("Description", ""),
+            )
+            for entry in found["TargetHealthDescriptions"]
+        )
+
+    def get_object(self, key: str) -> bytes | None:
+        """An object of the environment's bucket, None when there is none."""
+        bucket = self.outputs().bucket
+        try:
+            found = self._aws.call(
+                "s3", "get_object", f"s3://{bucket}/{key}", Bucket=bucket, Key=key
+            )
+        except CloudError as error:
+            if code_of(error) in _NO_OBJECT:
+                return None
+            raise
+        return bytes(found["Body"].read())
+
+    def put_object(self, key: str, data: bytes) -> None:
+        """Write an object of the environment's bucket."""
+        bucket = self.outputs().bucket
+        self._aws.call(
+            "s3", "put_object", f"s3://{bucket}/{key}", Bucket=bucket, Key=key, Body=data
+        )
+
+    def list_objects(self, prefix: str) -> tuple[str, ...]:
+        """Keys under *prefix*."""
+        bucket = self.outputs().bucket
+        where = f"s3://{bucket}/{prefix}"
+        pages = self._aws.pages("s3", "list_objects_v2", where, Bucket=bucket, Prefix=prefix)
+        return tuple(entry["Key"] for page in pages for entry in page.get("Contents", []))
+
+    def image_digest(self, tag: str) -> str | None:
+        """Digest of the environment's image with *tag*, None when it was not pushed."""
+        repository = self.outputs().repository_url.split("/", 1)[-1]
+        try:
+            found = self._aws.call(
+                "ecr",
+                "describe_images",
+                f"{repository}:{tag}",
+                repositoryName=repository,
+                imageIds=[{"imageTag": tag}],
+            )
+        except CloudError as error:
+            if code_of(error) == "ImageNotFoundException":
+                return None
+            raise
+        return str(found["imageDetails"][0]["imageDigest"])
+
+    def registry_password(self) -> Secret:
+        """A token for ``docker login --username AWS``, good for twelve hours."""
+        found = self._aws.call("ecr", "get_authorization_token", self.outputs().repository_url)
+        token = base64.b64decode(found["authorizationData"][0]["authorizationToken"]).decode()
+        return Secret(token.partition(":")[2])
+
+    def publisher_keys(self, key_prefix: str) -> TemporaryKeys:
+        """Keys that may write below *key_prefix* of the bucket and nothing else, for an hour."""
+        role = self.outputs().publisher_role_arn
+        found = self._aws.call(
+            "sts",
+            "assume_role",
+            role,
+            RoleArn=role,
+            RoleSessionName=f"{self._environment.prefix}-publish"[:64],
+            DurationSeconds=3600,
+            Policy=_only_below(self.outputs().bucket, key_prefix, partition=role.split(":")[1]),
+        )["Credentials"]
+        return TemporaryKeys(
+            found["AccessKeyId"], Secret(found["SecretAccessKey"]), Secret(found["SessionToken"])
+        )
+
+    def get_secret(self, name: str) -> Secret | None:
+        """A secret's value, None when it has none yet."""
+        try:
+            found = self._aws.call("secretsmanager", "get_secret_value", name, SecretId=name)
+        except CloudError as error:
+            if code_of(error) == "ResourceNotFoundException" and "label" in str(error):
+                return None  # the secret is there, a value is not
+            raise
+        return Secret(found["SecretString"])
+
+    def put_secret(self, name: str, value: Secret) -> None:
+        """Write a secret's value."""
+        self._aws.call(
+            "secretsmanager", "put_secret_value", name, SecretId=name, SecretString=value.reveal()
+        )
+
+    def _group_members(self) -> list[str]:
+        name = self.outputs().asg_name
+        pages = self._aws.pages(
+            "autoscaling", "describe_auto_scaling_groups", name, AutoScalingGroupNames=[name]
+        )
+        groups = [group for page in pages for group in page["AutoScalingGroups"]]
+        return [
+            member["InstanceId"]
+            for group in groups
+            for member in group["Instances"]
+            if member["LifecycleState"].startswith(_IN_SERVICE)
+        ]
+
+    def _instances(self, names: Sequence[str]) -> Iterator[dict[str, Any]]:
+        for start in range(0, len(names), _FILTER_VALUES):
+            some = list(names[start : start + _FILTER_VALUES])
+            filters = [
+                {"Name": "instance-id", "Values": some},
+                {"Name": "instance-state-name", "Values": ["running"]},
+            ]
+            group = self.outputs().asg_name
+            for page in self._aws.pages("ec2", "describe_instances", group, Filters=filters):
+                for reservation in page["Reservations"]:
+                    yield from reservation["Instances"]
+
+    def _host_keys(self) -> dict[str, tuple[str, ...]]:
+        root = f"{self._environment.parameter_root}/hosts"
+        pages = self._aws.pages("ssm", "get_parameters_by_path", root, Path=root, Recursive=True)
+        return {
+            entry["Name"].removeprefix(f"{root}/").split("/")[0]: _lines(entry["Value"])
+            for page in pages
+            for entry in page["Parameters"]
+            if entry["Name"].endswith("/host-key")
+        }
+
+
+def _host(found: dict[str, Any], keys: dict[str, tuple[str, ...]]) -> Host:
+    launched = found.get("LaunchTime")
+    return Host(
+        name=found["InstanceId"],
+        address=found["PrivateIpAddress"],
+        zone=found["Placement"]["AvailabilityZone"],
+        instance_type=found["InstanceType"],
+        host_keys=keys.get(found["InstanceId"], ()),
+        launched_at=launched.isoformat() if launched else "",
+    )
+
+
+def _lines(text: str) -> tuple[str, ...]:
+    return tuple(line.strip() for line in text.splitlines() if line.strip())
+
+
+def _only_below(bucket: str, prefix: str, *, partition: str) -> str:
+    """A session policy: read and write below *prefix*, through the bucket's key if it has one."""
+    arn = f"arn:{partition}:s3:::{bucket}"
+    objects = ["s3:PutObject", "s3:GetObject", "s3:AbortMultipartUpload"]
+    statements = [
+        {"Effect": "Allow", "Action": objects, "Resource": f"{arn}/{prefix.rstrip('/')}/*"},
+        {
+            "Effect": "Allow",
+            "Action": ["kms:GenerateDataKey", "kms:Decrypt"],
+            "Resource": "*",
+            "Condition": {"StringLike": {"kms:ViaService": "s3.*.amazonaws.com"}},
+        },
+    ]
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})

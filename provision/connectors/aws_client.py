@@ -1,0 +1,140 @@
+"""boto3 clients for one environment, and its errors in words that name the next step."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+)
+
+from provision.config.environment import Environment
+from provision.connectors.http import is_private
+from provision.errors import CloudError
+
+_MADE_UP = "rehearsal"
+_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "InvalidClientTokenId"}
+_DENIED = {
+    "AccessDenied",
+    "AccessDeniedException",
+    "UnauthorizedOperation",
+    "AuthorizationError",
+    "403",
+}
+_GONE = {
+    "LoadBalancerNotFound",
+    "NoSuchBucket",
+    "RepositoryNotFoundException",
+    "ResourceNotFoundException",
+    "TargetGroupNotFound",
+}
+_BUSY = {"Throttling", "ThrottlingException", "RequestLimitExceeded", "SlowDown"}
+
+
+class AwsClients:
+    """Makes each client once; calls go through :meth:`call`, which turns every error to CloudError.
+
+    A private or loopback ``aws.endpoint_url`` gets made-up credentials, never a person's own.
+    """
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        self._endpoint = environment.aws.endpoint_url
+        self._local = bool(self._endpoint) and is_private(self._endpoint or "")
+        self._session: Any = None
+        self._clients: dict[str, Any] = {}
+        self._lock = threading.Lock()
+
+    def call(self, service: str, operation: str, resource: str, **parameters: Any) -> Any:
+        """``service.operation(**parameters)``; *resource* is what the error will name."""
+        try:
+            return getattr(self.client(service), operation)(**parameters)
+        except (ClientError, BotoCoreError) as error:
+            raise self._explain(error, f"{service}:{operation}", resource) from error
+
+    def pages(self, service: str, operation: str, resource: str, **parameters: Any) -> list[Any]:
+        """All pages of a list call."""
+        try:
+            return list(self.client(service).get_paginator(operation).paginate(**parameters))
+        except (ClientError, BotoCoreError) as error:
+            raise self._explain(error, f"{service}:{operation}", resource) from error
+
+    def client(self, service: str) -> Any:
+        """The boto3 client of *service*; safe from any thread."""
+        with self._lock:
+            if service not in self._clients:
+                self._clients[service] = self._make(service)
+            return self._clients[service]
+
+    def _make(self, service: str) -> Any:
+        options: dict[str, Any] = {"connect_timeout": 10, "read_timeout": 60}
+        options |= {"max_pool_connections": 16, "retries": {"mode": "standard", "max_attempts": 4}}
+        if self._local:
+            options |= {"proxies": {}, "s3": {"addressing_style": "path"}}
+        if self._session is None:
+            self._session = self._make_session()
+        return self._session.client(service, endpoint_url=self._endpoint, config=Config(**options))
+
+    def _make_session(self) -> Any:
+        region = self._environment.region
+        if self._local:
+            return boto3.Session(
+                aws_access_key_id=_MADE_UP, aws_secret_access_key=_MADE_UP, region_name=region
+            )
+        return boto3.Session(profile_name=self._environment.aws.profile, region_name=region)
+
+    def _explain(self, error: Exception, call: str, resource: str) -> CloudError:
+        code = code_of(error)
+        hint = _hint(error, code, call, self._login())
+        detail = str(error) if not code else f"{code}: {_message(error)}"
+        failure = CloudError(f"{call} on {resource} failed: {detail}", hint=hint)
+        failure.__cause__ = error
+        return failure
+
+    def _login(self) -> str:
+        profile = self._environment.aws.profile
+        return f"`aws sso login --profile {profile}`" if profile else "`aws sso login`"
+
+
+def code_of(error: BaseException | None) -> str:
+    """The AWS error code behind *error*, "" when AWS did not answer."""
+    if isinstance(error, CloudError):
+        error = error.__cause__
+    if isinstance(error, ClientError):
+        return str(error.response.get("Error", {}).get("Code", ""))
+    return ""
+
+
+def _message(error: Exception) -> str:
+    response = error.response if isinstance(error, ClientError) else {}
+    return str(response.get("Error", {}).get("Message", ""))
+
+
+def _hint(error: Exception, code: str, call: str, login: str) -> str:
+    by_type: tuple[tuple[type[Exception], str], ...] = (
+        (NoCredentialsError, f"there are no AWS credentials here: {login}, or set AWS_PROFILE"),
+        (PartialCredentialsError, f"the AWS credentials here are not complete: {login}"),
+        (ProfileNotFound, "correct `aws.profile` in the environment's file, or unset AWS_PROFILE"),
+        (EndpointConnectionError, "is `aws.endpoint_url` right, and is this machine online?"),
+    )
+    by_code = (
+        (_EXPIRED, f"the credentials have expired or are not known: {login}"),
+        (_DENIED, f"your role needs permission for {call} on it"),
+        (_BUSY, "AWS asks for patience: run the same command again"),
+        (_GONE, "it is gone or was never made: `pulumi up`"),
+    )
+    for kind, hint in by_type:
+        if isinstance(error, kind):
+            return hint
+    for codes, hint in by_code:
+        if code in codes:
+            return hint
+    return "read AWS's message above; `aws sts get-caller-identity` shows who you are"

@@ -1,0 +1,118 @@
+"""An AWS account in memory that holds only what a test put there."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+
+from provision.connectors.protocols import TargetHealth, TemporaryKeys
+from provision.errors import FleetError
+from provision.facts.inventory import Host, Inventory
+from provision.facts.outputs import Outputs
+from provision.secret import Secret
+
+
+class FakeCloud:
+    """Implements Cloud over plain dictionaries, open to the test.
+
+    Attributes:
+        objects: the bucket.
+        images: tag -> digest.
+        secrets: name -> value; a name that is not there was never provisioned: an error.
+        health: host -> target state, or a list of states told one after the other.
+        failures: call name -> error to raise.
+        log: every call that changes or hands out something.
+    """
+
+    def __init__(
+        self,
+        outputs: Outputs,
+        hosts: tuple[Host, ...] = (),
+        *,
+        objects: Mapping[str, bytes] | None = None,
+        images: Mapping[str, str] | None = None,
+    ) -> None:
+        self._outputs = outputs
+        self.hosts = hosts
+        self.objects = dict(objects or {})
+        self.images = dict(images or {})
+        self.secrets: dict[str, Secret | None] = {
+            outputs.client_keys_secret: None,
+            outputs.probe_key_secret: None,
+            outputs.hub_token_secret: None,
+        }
+        self.health: dict[str, list[str]] = {}
+        self.failures: dict[str, FleetError] = {}
+        self.log: list[str] = []
+        self._lock = threading.Lock()
+
+    def outputs(self) -> Outputs:
+        """What the test gave."""
+        self._fail("outputs")
+        return self._outputs
+
+    def inventory(self) -> Inventory:
+        """What the test gave."""
+        self._fail("inventory")
+        return Inventory(self.hosts)
+
+    def target_health(self) -> tuple[TargetHealth, ...]:
+        """Each host's next state; the last one stays."""
+        self._fail("target_health")
+        with self._lock:
+            return tuple(
+                TargetHealth(host, states.pop(0) if len(states) > 1 else states[0])
+                for host, states in self.health.items()
+            )
+
+    def get_object(self, key: str) -> bytes | None:
+        """The object, None when there is none."""
+        self._fail("get_object")
+        return self.objects.get(key)
+
+    def put_object(self, key: str, data: bytes) -> None:
+        """Keep the object."""
+        self._fail("put_object")
+        with self._lock:
+            self.log.append(f"put {key}")
+            self.objects[key] = data
+
+    def list_objects(self, prefix: str) -> tuple[str, ...]:
+        """Keys under *prefix*, sorted."""
+        self._fail("list_objects")
+        return tuple(sorted(key for key in self.objects if key.startswith(prefix)))
+
+    def image_digest(self, tag: str) -> str | None:
+        """The digest, None when there is none."""
+        self._fail("image_digest")
+        return self.images.get(tag)
+
+    def registry_password(self) -> Secret:
+        """A password that nobody knows."""
+        self._fail("registry_password")
+        return Secret("registry-password")
+
+    def publisher_keys(self, key_prefix: str) -> TemporaryKeys:
+        """Keys; the log says for which prefix."""
+        self._fail("publisher_keys")
+        with self._lock:
+            self.log.append(f"keys for {key_prefix}")
+        return TemporaryKeys("ASIAFAKE", Secret("secret-access-key"), Secret("session-token"))
+
+    def get_secret(self, name: str) -> Secret | None:
+        """The value; a name that was never provisioned is an error of the test."""
+        self._fail("get_secret")
+        if name not in self.secrets:
+            raise AssertionError(f"nobody provisioned the secret {name}")
+        return self.secrets[name]
+
+    def put_secret(self, name: str, value: Secret) -> None:
+        """Keep the value."""
+        self._fail("put_secret")
+        with self._lock:
+            self.log.append(f"secret {name}")
+            self.secrets[name] = value
+
+    def _fail(self, call: str) -> None:
+        if call in self.failures:
+            raise self.failures[call]
