@@ -1,0 +1,136 @@
+"""The files of a release, from an environment and what sizing chose."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from provision.config.environment import Environment
+from provision.render.agent import agent_config
+from provision.render.bundle import host_bundle
+from provision.render.compose import compose_file, replica
+from provision.render.engine import dockerfile, engine_config, start_script
+from provision.render.front import nginx_config
+from provision.render.places import ENGINE_PORT
+from provision.render.units import units
+
+if TYPE_CHECKING:
+    from provision.catalog.models import Model
+    from provision.config.timeouts import TimeoutChain
+
+UNPINNED = "main"
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """What a release is assembled from.
+
+    Attributes:
+        files: relative path -> content; the folder is also the engine image's build context.
+        facts: JSON values that the host program and the planner read from ``release.json``:
+            ``image``, ``front_image`` (registry/repository:tag), ``base_image``, ``repository``,
+            ``revision``, ``weights`` (folder in the bucket), ``model_folder`` (below the host's
+            cache), ``served_name``, ``replicas``, ``tensor_parallel_size``, ``ports``,
+            ``containers``, ``units``.
+        images: ``{"target", "source", "dockerfile"}`` of each image that the environment's
+            registry must hold; ``dockerfile`` is None for one that is copied.
+    """
+
+    files: Mapping[str, str | bytes]
+    facts: Mapping[str, Any]
+    images: tuple[dict[str, str | None], ...]
+
+
+def render_release(
+    environment: Environment,
+    *,
+    model: Model,
+    tensor_parallel_size: int,
+    replicas: int,
+    chain: TimeoutChain,
+    repository_url: str,
+) -> Rendered:
+    """Render everything that a host needs to serve *model*.
+
+    The same values give the same bytes.
+    """
+    build = {"Dockerfile": dockerfile(environment.engine), "start_vllm.sh": start_script()}
+    base = environment.engine.image
+    engine_image = f"{repository_url}:engine-{_digest(base, *build.values())}"
+    front_image = f"{repository_url}:front-{_digest(environment.front.image)}"
+    served_name = environment.model.served_name or environment.model.name
+    revision = environment.model.revision or model.revision or UNPINNED
+    folder = f"{_folder_name(model.name)}/{revision}"
+    model_folder = f"models/{folder}"
+    hosted = [replica(index, gpus=tensor_parallel_size) for index in range(replicas)]
+
+    files: dict[str, str | bytes] = {
+        **build,
+        # The image is built in the release folder: only the script goes to the daemon.
+        ".dockerignore": "*\n!start_vllm.sh\n",
+        "engine.yaml": engine_config(
+            environment.engine,
+            served_names=_served_names(served_name, model),
+            tensor_parallel_size=tensor_parallel_size,
+            chain=chain,
+        ),
+        "docker-compose.yml": compose_file(
+            environment,
+            replicas=hosted,
+            engine_image=engine_image,
+            front_image=front_image,
+            model_folder=model_folder,
+            chain=chain,
+        ),
+        "nginx.conf": nginx_config(
+            environment.front,
+            engines=[f"{engine['address']}:{ENGINE_PORT}" for engine in hosted],
+            chain=chain,
+        ),
+        "agent.json": agent_config(
+            environment,
+            served_name=served_name,
+            chat=model.chat is not False,
+            replicas=[{"index": one["index"], "port": one["port"]} for one in hosted],
+        ),
+        "host.pyz": host_bundle(),
+        **units(),
+    }
+    facts = {
+        "image": engine_image,
+        "front_image": front_image,
+        "base_image": base,
+        "repository": model.repository,
+        "revision": revision,
+        "weights": f"weights/{folder}",
+        "model_folder": model_folder,
+        "served_name": served_name,
+        "replicas": replicas,
+        "tensor_parallel_size": tensor_parallel_size,
+        "ports": [engine["port"] for engine in hosted],
+        "containers": [engine["container"] for engine in hosted],
+        "units": list(units()),
+    }
+    images: tuple[dict[str, str | None], ...] = (
+        {"target": engine_image, "source": base, "dockerfile": "Dockerfile"},
+        {"target": front_image, "source": environment.front.image, "dockerfile": None},
+    )
+    return Rendered(files, facts, images)
+
+
+def _served_names(served_name: str, model: Model) -> tuple[str, ...]:
+    """The name that clients use first, then the names that they may know the model by."""
+    return tuple(dict.fromkeys((served_name, model.name, model.repository)))
+
+
+def _folder_name(model: str) -> str:
+    return model.replace("/", "--")
+
+
+def _digest(*parts: str) -> str:
+    whole = hashlib.sha256()
+    for part in parts:
+        whole.update(hashlib.sha256(part.encode()).digest())
+    return whole.hexdigest()[:12]
