@@ -1,5 +1,8 @@
 """Fabric tasks: parse flags, assemble, ask, print. ``fab --list`` shows them all."""
 
-from invoke import Collection
+from invoke.collection import Collection
+
+from playbooks import config
 
 ns = Collection()
+ns.add_collection(config.ns)

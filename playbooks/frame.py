@@ -11,10 +11,10 @@ import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from invoke import Exit
-from invoke import task as invoke_task
+from invoke.exceptions import Exit
+from invoke.tasks import task as invoke_task
 
-from provision.errors import EXIT_FAILED, FleetError
+from provision.errors import EXIT_FAILED, FleetError, UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -54,3 +54,11 @@ def finish(code: int) -> None:
 def progress(line: str) -> None:
     """One line of progress, on stderr so that ``--json`` stays clean."""
     print(line, file=sys.stderr, flush=True)
+
+
+def confirm(question: str) -> bool:
+    """Ask on the terminal; only "y" and "yes" mean yes. Raises UsageError where nobody is there."""
+    if not sys.stdin.isatty():
+        raise UsageError(f"nobody is there to answer: {question}", hint="add --yes")
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return input().strip().lower() in ("y", "yes")

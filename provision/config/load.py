@@ -60,6 +60,14 @@ def select(flag: str | None, *, environ: Mapping[str, str], folder: Path, home: 
     )
 
 
+def project_folder(inside: Path) -> Path:
+    """The folder with ``Pulumi.yaml``, at or above *inside*; *inside* itself if there is none."""
+    for folder in (inside, *inside.parents):
+        if (folder / "Pulumi.yaml").exists():
+            return folder
+    return inside
+
+
 def known(folder: Path) -> tuple[str, ...]:
     """Names of the environments that *folder* describes, in order."""
     files = folder.glob("Pulumi.*.yaml")

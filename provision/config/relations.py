@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from provision.config import flags
 from provision.config.environment import Egress, Environment, OperatingSystem, Purchase, Scheme
+from provision.config.hub import is_public
 from provision.config.images import PUBLIC, registry
 from provision.errors import Problem
 
@@ -93,9 +93,8 @@ def _isolated_network(env: Environment) -> Iterator[Problem]:
     if env.network.egress is not Egress.ENDPOINTS:
         return
     hint = "name a mirror inside the network, or use network.egress: nat"
-    hub = urlsplit(env.hub.endpoint).hostname or ""
-    if hub.endswith(("huggingface.co", "hf.co")):
-        yield Problem("hub.endpoint", f"hosts without NAT can't reach {hub}", hint)
+    if is_public(env.hub.endpoint):
+        yield Problem("hub.endpoint", f"hosts without NAT can't reach {env.hub.endpoint}", hint)
     for path, image in (("engine.image", env.engine.image), ("front.image", env.front.image)):
         if registry(image) in PUBLIC:
             yield Problem(path, f"hosts without NAT can't reach {registry(image)}", hint)
