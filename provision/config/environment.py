@@ -127,10 +127,14 @@ class ModelCacheSettings:
 
 @dataclass(frozen=True, slots=True)
 class LoadBalancerSettings:
-    """The ALB. Internet-facing without a certificate is refused."""
+    """The ALB. Internet-facing without a certificate is refused.
+
+    ``domain_name`` is the name on the certificate, under which clients reach the load balancer.
+    """
 
     scheme: Scheme = Scheme.INTERNAL
     certificate_arn: str | None = None
+    domain_name: str | None = None
     allowed_cidrs: tuple[str, ...] = ()
     deletion_protection: bool = False
 

@@ -1,0 +1,51 @@
+"""What resources are called, inside the limits that AWS sets, and which tags they carry."""
+
+from __future__ import annotations
+
+from provision.config.environment import Environment
+
+LOAD_BALANCER_NAME_MAX = 32  # the shortest limit that our names meet; target groups share it
+CACHE_TAG = "llm-fleet:cache"
+ENVIRONMENT_TAG = "llm-fleet:environment"
+
+PRIMARY = "primary"
+FALLBACK = "fallback"
+
+
+def target_group_name(environment: Environment, side: str) -> str:
+    """Name of the target group of one *side* of the switch."""
+    return f"{environment.prefix}-{side}"
+
+
+def longest_name(environment: Environment) -> str:
+    """The name that meets its limit first."""
+    return target_group_name(environment, FALLBACK)
+
+
+def bucket_name(environment: Environment, account_id: str) -> str:
+    """Bucket names are global: the account keeps two owners of one environment name apart."""
+    return f"{environment.prefix}-{account_id}-{environment.region}"
+
+
+def log_group_name(environment: Environment) -> str:
+    """Where the hosts' agents write."""
+    return f"{environment.parameter_root}/hosts"
+
+
+def metric_namespace(environment: Environment) -> str:
+    """The only namespace that hosts may write metrics to."""
+    return f"llm-fleet/{environment.name}"
+
+
+def common_tags(environment: Environment) -> dict[str, str]:
+    """Tags of every resource: what it belongs to, and whom to ask."""
+    return {
+        ENVIRONMENT_TAG: environment.name,
+        "llm-fleet:owner": environment.owner,
+        "Project": "llm-fleet",
+    }
+
+
+def cache_tags(environment: Environment) -> dict[str, str]:
+    """The tag by which hosts, their rights and the snapshots know a cache volume."""
+    return {CACHE_TAG: environment.name}

@@ -1,0 +1,51 @@
+"""The outputs: one SSM parameter, so that tasks need no Pulumi binary and no state."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws.ssm as ssm
+from pulumi import Input, Output, ResourceOptions
+
+from provision.config.environment import Environment
+
+SCHEMA = 1  # of the document; provision.facts.outputs reads this one
+
+
+@dataclass(frozen=True)
+class PublishedArgs:
+    """The parameter's text."""
+
+    environment: Environment
+    text: Output[str]
+
+
+class Published(pulumi.ComponentResource):
+    """``<parameter_root>/outputs``."""
+
+    parameter: Output[str]
+
+    def __init__(self, name: str, args: PublishedArgs, opts: ResourceOptions | None = None) -> None:
+        super().__init__("llm-fleet:infra:Published", name, None, opts)
+        path = f"{args.environment.parameter_root}/outputs"
+        parameter = ssm.Parameter(
+            f"{name}-parameter",
+            name=path,
+            type=ssm.ParameterType.STRING,
+            value=args.text,
+            description="What `pulumi up` made; read by fab",
+            tags={"Name": path},
+            opts=ResourceOptions(parent=self),
+        )
+        self.parameter = parameter.name
+        self.register_outputs({})
+
+
+def outputs_text(values: Mapping[str, Input[str]]) -> Output[str]:
+    """The parameter's text: what ``provision.facts.outputs`` reads, as soon as all is known."""
+    return Output.all(**values).apply(
+        lambda known: json.dumps({"schema": SCHEMA, **known}, sort_keys=True)
+    )
