@@ -69,8 +69,13 @@ def nginx_config(
     engines: Sequence[str],
     chain: TimeoutChain,
     places: Places | None = None,
+    key_seconds: int = KEY_SECONDS,
 ) -> str:
-    """The whole ``nginx.conf``. *engines* are the replicas' ``address:port``."""
+    """The whole ``nginx.conf``.
+
+    *engines* are the replicas' ``address:port``; *key_seconds* is how long a key that was good is
+    not asked about again.
+    """
     places = places or Places()
     return render(
         "nginx.conf",
@@ -78,7 +83,7 @@ def nginx_config(
         chain=chain,
         paths=OPEN_PATHS,
         errors=_ERRORS,
-        key_seconds=KEY_SECONDS,
+        key_seconds=key_seconds,
         max_body_kib=front.max_body_kib,
         requests_per_minute=front.requests_per_minute_per_key,
         listen=places.listen,

@@ -1,0 +1,260 @@
+"""A front as it runs on a host: real nginx, between a stub of the engine and one of the agent."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from socketserver import ThreadingMixIn, UnixStreamServer
+from typing import Any
+
+import httpx
+
+from provision.config.environment import EngineSettings, FrontSettings
+from provision.config.timeouts import chain
+from provision.render.front import KEY_SECONDS, Places, nginx_config
+
+ANNA = "sk-fleet-" + "a" * 43
+BERT = "sk-fleet-" + "b" * 43
+HOP = "the-hop-secret"
+
+
+class Agent:
+    """Answers ``/auth`` on a unix socket and counts how often it is asked."""
+
+    def __init__(self, socket_path: Path) -> None:
+        self.names = {ANNA: "anna", BERT: "bert"}
+        self.asked: list[str] = []
+        agent = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+                agent.asked.append(f"{self.path} {token}")
+                name = agent.names.get(token)
+                self.send_response(204 if name else 401)
+                if name:
+                    self.send_header("X-Key-Name", name)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def address_string(self) -> str:
+                return "unix"
+
+            def log_message(self, *arguments: object) -> None: ...
+
+        class Server(ThreadingMixIn, UnixStreamServer):
+            daemon_threads = True
+
+        self._server = Server(str(socket_path), Handler)
+        socket_path.chmod(0o666)
+        self._path = socket_path
+        _serve(self._server)
+
+    def stop(self) -> None:
+        """Gone, socket and all, as while it restarts."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._path.unlink(missing_ok=True)
+
+
+@dataclass
+class Seen:
+    """One request as the engine got it."""
+
+    path: str
+    headers: dict[str, str]
+    body: bytes
+    connection: int
+
+
+@dataclass
+class Script:
+    """How the engine answers: *go* holds back each chunk of a stream after the first."""
+
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    chunks: int = 3
+    go: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    hold: threading.Event = field(default_factory=threading.Event)
+
+
+class Engine:
+    """An OpenAI-like server: echoes, streams when asked to, or answers as its script says."""
+
+    def __init__(self) -> None:
+        self.seen: list[Seen] = []
+        self.script = Script()
+        self.script.hold.set()
+        engine = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            wbufsize = -1  # one packet an answer; without it delayed acknowledgements cost 40 ms
+
+            def do_GET(self) -> None:
+                self._answer()
+
+            def do_POST(self) -> None:
+                self._answer()
+
+            def _answer(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                engine.seen.append(Seen(self.path, headers, body, self.client_address[1]))
+                engine.script.hold.wait(10)
+                asked: dict[str, Any] = json.loads(body) if body else {}
+                self.send_response(engine.script.status)
+                for name, value in engine.script.headers.items():
+                    self.send_header(name, value)
+                if asked.get("stream"):
+                    self._stream()
+                else:
+                    self._whole()
+
+            def _whole(self) -> None:
+                content = json.dumps({"status": engine.script.status}).encode()
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def _stream(self) -> None:
+                self.send_header("Content-Type", "text/event-stream")
+                self.send_header("Transfer-Encoding", "chunked")
+                self.end_headers()
+                for number in range(engine.script.chunks):
+                    if number:
+                        engine.script.go.acquire(timeout=10)
+                    event = f"data: {number}\n\n".encode()
+                    self.wfile.write(b"%x\r\n%s\r\n" % (len(event), event))
+                    self.wfile.flush()
+                self.wfile.write(b"0\r\n\r\n")
+
+            def log_message(self, *arguments: object) -> None: ...
+
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+
+        self._server = Server(("127.0.0.1", 0), Handler)
+        self.address = f"127.0.0.1:{self._server.server_port}"
+        _serve(self._server)
+
+    def stop(self) -> None:
+        """No longer there: connections are refused."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@dataclass
+class Front:
+    """What a test holds in its hands."""
+
+    client: httpx.Client
+    agent: Agent
+    engine: Engine
+    port: int
+    scratch: Path
+
+    def ask(self, key: str | None = ANNA, **headers: str) -> httpx.Response:
+        """One chat completion."""
+        authorization = {"Authorization": f"Bearer {key}"} if key else {}
+        return self.client.post(
+            "/v1/chat/completions", json={"model": "m"}, headers={**authorization, **headers}
+        )
+
+    def log(self) -> list[dict[str, Any]]:
+        """The access log, a line a request."""
+        lines = (self.scratch / "access.log").read_text().splitlines()
+        return [json.loads(line) for line in lines]
+
+
+@contextmanager
+def running_front(
+    settings: FrontSettings | None = None,
+    *,
+    read_timeout_s: int = 20,
+    key_seconds: int = KEY_SECONDS,
+) -> Iterator[Front]:
+    """nginx with the rendered configuration on a free port of loopback."""
+    # Not below pytest's own folder: nginx's workers are another user, and that one is closed.
+    scratch = Path(tempfile.mkdtemp(prefix="llm-fleet-front-"))
+    scratch.chmod(0o755)
+    agent, engine, port = Agent(scratch / "agent.sock"), Engine(), free_port()
+    (scratch / "hop.conf").write_text(f'proxy_set_header Authorization "Bearer {HOP}";\n')
+    text = nginx_config(
+        settings or FrontSettings(),
+        engines=[engine.address],
+        chain=replace(chain(EngineSettings()), front_read_s=read_timeout_s),
+        places=places(scratch, port),
+        key_seconds=key_seconds,
+    )
+    (scratch / "nginx.conf").write_text(text)
+    process = start_nginx(scratch)
+    client = httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=10)
+    try:
+        wait_until(lambda: accepts(port))
+        yield Front(client, agent, engine, port, scratch)
+    finally:
+        client.close()
+        process.terminate()
+        process.wait(10)
+        agent.stop()
+        engine.stop()
+        shutil.rmtree(scratch)
+
+
+def places(scratch: Path, port: int) -> Places:
+    """Everything that the configuration names, below *scratch*."""
+    return Places(
+        listen=f"127.0.0.1:{port}",
+        scratch=str(scratch),
+        hop=str(scratch / "hop.conf"),
+        agent_socket=str(scratch / "agent.sock"),
+        access_log=str(scratch / "access.log"),
+    )
+
+
+def start_nginx(scratch: Path) -> subprocess.Popen[bytes]:
+    """nginx in the foreground, its errors in a file."""
+    errors = str(scratch / "error.log")
+    return subprocess.Popen(
+        ["nginx", "-e", errors, "-c", str(scratch / "nginx.conf")],
+        stderr=subprocess.DEVNULL,
+        env={"PATH": f"{os.environ['PATH']}:/usr/sbin"},
+    )
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def accepts(port: int) -> bool:
+    """Whether somebody listens on *port* of loopback."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def wait_until(condition: Any, timeout_s: float = 10) -> None:
+    """Return as soon as *condition* holds; fail when it never does."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "the condition never held"
+        time.sleep(0.02)
+
+
+def _serve(server: Any) -> None:
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
