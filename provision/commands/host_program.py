@@ -1,0 +1,70 @@
+"""How the host program is called. It prints one JSON event a line; see docs/hosts.md."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from provision.commands.command import Command
+from provision.secret import Secret
+
+RELEASES = "/opt/llm-fleet/releases"
+INSTALLED = "/opt/llm-fleet/host.pyz"
+
+# Each is longer than the program's own limits, so that its words arrive before ours run out.
+_APPLY_S = 3600.0
+_SEED_S = 4 * 3600.0
+_MIRROR_S = 3600.0
+_PROVE_S = 300.0
+
+
+def release_folder(release_id: str) -> str:
+    """Where the host keeps the release."""
+    return f"{RELEASES}/{release_id}"
+
+
+def program_of(release_id: str) -> str:
+    """The host program that came with the release, there before anything is installed."""
+    return f"{release_folder(release_id)}/host.pyz"
+
+
+def apply(release_id: str, *, fetch: bool = False) -> Command:
+    """Switch the host to the release; with *fetch* it comes from the bucket first."""
+    program = INSTALLED if fetch else program_of(release_id)
+    words = ("apply", "--release", release_id, *(("--fetch",) if fetch else ()))
+    return _call(program, *words, timeout_s=_APPLY_S)
+
+
+def wait(release_id: str, *, timeout_s: float) -> Command:
+    """Follow the host until its agent says ready for the release."""
+    words = ("wait", "--release", release_id, "--timeout", f"{timeout_s:.0f}")
+    return _call(program_of(release_id), *words, timeout_s=timeout_s + 30)
+
+
+def status() -> Command:
+    """What the agent on the host says of itself, as one JSON document."""
+    return _call(INSTALLED, "status", timeout_s=20)
+
+
+def seed_weights(document: Mapping[str, Any], *, program: str) -> Command:
+    """Fetch weights from the Hub and put them into the bucket. *document* holds keys: masked."""
+    return _call(program, "seed-weights", document=document, timeout_s=_SEED_S)
+
+
+def mirror(document: Mapping[str, Any], *, program: str) -> Command:
+    """Build or copy images and push them. *document* holds the registry's password: masked."""
+    return _call(program, "mirror", document=document, timeout_s=_MIRROR_S)
+
+
+def prove_gpu(image: str, *, count: int, program: str) -> Command:
+    """Show that a container of *image* sees all GPUs of the host."""
+    words = ("prove-gpu", "--image", image, "--count", str(count))
+    return _call(program, *words, timeout_s=_PROVE_S)
+
+
+def _call(
+    program: str, *words: str, document: Mapping[str, Any] | None = None, timeout_s: float
+) -> Command:
+    text = None if document is None else Secret(json.dumps(document, sort_keys=True))
+    return Command(("python3", program, *words), stdin=text, timeout_s=timeout_s)
