@@ -1,0 +1,157 @@
+"""The host program's command line. Every line on stdout is one JSON object."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any, Callable, Dict, List, Optional
+
+from provision.agent import engine_log, gpu, mirror, seed
+from provision.agent.apply import Apply
+from provision.agent.boot import boot
+from provision.agent.cloud import Cloud, Metadata
+from provision.agent.docker import ENGINE_PREFIX, Docker
+from provision.agent.errors import AgentError, Stopped
+from provision.agent.events import Events
+from provision.agent.host import Host
+from provision.agent.paths import Paths
+from provision.agent.serve import Agent
+from provision.agent.settings import HostSettings
+from provision.agent.signals import interruptible
+from provision.agent.system import SystemClock, read_json, run
+from provision.agent.wait import ask_status, wait
+
+_LAST_LINES = 40
+_ONLY_ASKS = ("status", "wait", "prove-gpu")
+
+
+def main(arguments: Optional[List[str]] = None) -> int:
+    """Run one command; its exit code is 0, or 1 after a ``failed`` event."""
+    options = _parser().parse_args(arguments)
+    paths, clock = Paths(), SystemClock()
+    file = None if options.command in _ONLY_ASKS else paths.events
+    events = Events(clock, stream=sys.stdout, file=file)
+    try:
+        _COMMANDS[options.command](options, paths, events)
+    except AgentError as error:
+        events.emit("failed", reason=error.reason, hint=error.hint, log=list(error.log))
+        return 1
+    except (Stopped, KeyboardInterrupt) as error:
+        reason = str(error) or "interrupted"
+        events.emit("failed", reason=reason, hint="run it again to go on", log=[])
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="host.pyz", description="llm-fleet on this host")
+    commands = parser.add_subparsers(dest="command", required=True)
+    apply = commands.add_parser("apply", help="bring a release onto this host")
+    apply.add_argument("--release", required=True)
+    apply.add_argument("--fetch", action="store_true", help="take its folder from the bucket")
+    follow = commands.add_parser("wait", help="follow until the agent is ready for a release")
+    follow.add_argument("--release", required=True)
+    follow.add_argument("--timeout", type=float, default=1200.0, help="seconds")
+    commands.add_parser("status", help="the agent's status document")
+    commands.add_parser("seed-weights", help="model hub -> cache and bucket; request on stdin")
+    commands.add_parser("mirror", help="images -> the account's registry; request on stdin")
+    prove = commands.add_parser("prove-gpu", help="are the GPUs visible inside a container?")
+    prove.add_argument("--image", required=True)
+    prove.add_argument("--count", type=int, required=True)
+    commands.add_parser("boot", help="what a host does on every boot")
+    commands.add_parser("serve", help="the agent")
+    return parser
+
+
+def host(paths: Paths, events: Events) -> Host:
+    """This host, as ``host.json`` describes it."""
+    settings = HostSettings.parse(read_json(paths.host_json))
+    return Host(
+        paths=paths,
+        settings=settings,
+        cloud=Cloud(settings),
+        metadata=Metadata(),
+        run=run,
+        docker=Docker(run),
+        clock=SystemClock(),
+        events=events,
+    )
+
+
+def _apply(options: argparse.Namespace, paths: Paths, events: Events) -> None:
+    with interruptible():
+        Apply(host(paths, events)).release(options.release, fetch=options.fetch)
+
+
+def _wait(options: argparse.Namespace, _paths: Paths, events: Events) -> None:
+    docker = Docker(run)
+
+    def last_lines() -> List[str]:
+        lines = docker.logs(f"{ENGINE_PREFIX}0", tail=_LAST_LINES)
+        return engine_log.trouble(lines)
+
+    wait(
+        options.release,
+        options.timeout,
+        ask=ask_status,
+        engine_log=last_lines,
+        clock=SystemClock(),
+        events=events,
+    )
+
+
+def _status(_: argparse.Namespace, _paths: Paths, _events: Events) -> None:
+    document = ask_status()
+    if document is None:
+        raise AgentError(
+            "the agent does not answer", hint="systemctl status llm-fleet-agent on the host"
+        )
+    sys.stdout.write(json.dumps(document) + "\n")
+
+
+def _seed(_: argparse.Namespace, paths: Paths, events: Events) -> None:
+    with interruptible():
+        seed.seed(host(paths, events), seed.Request.parse(_request()))
+
+
+def _mirror(_: argparse.Namespace, paths: Paths, events: Events) -> None:
+    with interruptible():
+        mirror.mirror(paths, Docker(run), events, mirror.Request.parse(_request()))
+
+
+def _prove_gpu(options: argparse.Namespace, _paths: Paths, events: Events) -> None:
+    gpus = gpu.prove(Docker(run), run, options.image, options.count)
+    events.emit("gpu-visible", image=options.image, gpus=gpus)
+
+
+def _boot(_: argparse.Namespace, paths: Paths, events: Events) -> None:
+    with interruptible():
+        boot(host(paths, events))
+
+
+def _serve(_: argparse.Namespace, paths: Paths, events: Events) -> None:
+    Agent(host(paths, events)).run()
+
+
+def _request() -> Dict[str, Any]:
+    try:
+        request: Dict[str, Any] = json.load(sys.stdin)
+    except ValueError as error:
+        raise AgentError(f"standard input is not a JSON request: {error}") from None
+    return request
+
+
+_COMMANDS: Dict[str, Callable[[argparse.Namespace, Paths, Events], None]] = {
+    "apply": _apply,
+    "wait": _wait,
+    "status": _status,
+    "seed-weights": _seed,
+    "mirror": _mirror,
+    "prove-gpu": _prove_gpu,
+    "boot": _boot,
+    "serve": _serve,
+}
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+"""What a host does on every boot, touched by nobody: show its key, take the current release."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from provision.agent import cache
+from provision.agent.apply import Apply
+from provision.agent.cloud import current_release
+from provision.agent.errors import AgentError, CloudUnreachable
+from provision.agent.host import Host
+
+
+def boot(host: Host, *, restart_agent: bool = True, lock_wait_s: float = -1.0) -> bool:
+    """Publish the host key, mount the cache, apply the fleet's current release.
+
+    True when a release was applied now. Without a release there is nothing to apply yet: the agent
+    asks again (the host stays, unhealthy). Raises AgentError.
+    """
+    publish_host_key(host)
+    mounted_now = cache.ensure(host)
+    release_id = wanted_release(host)
+    if release_id is None:
+        host.events.emit("waiting", reason="the fleet has no current release yet")
+        return False
+    return Apply(host, restart_agent=restart_agent).release(
+        release_id, fetch=True, recreate=mounted_now, lock_wait_s=lock_wait_s
+    )
+
+
+def wanted_release(host: Host) -> Optional[str]:
+    """The fleet's current release; the one on this host when the bucket can't be asked."""
+    try:
+        return current_release(host.cloud)
+    except CloudUnreachable as error:
+        local = host.paths.current_release()
+        if local is None:
+            raise
+        host.events.emit("trouble", reason=f"{error.reason}; going on with {local}")
+        return local
+
+
+def publish_host_key(host: Host) -> None:
+    """Create the parameter from which operators learn this host's public keys.
+
+    It is never overwritten: a host that comes back with other keys must not pass for the old one.
+    """
+    keys = [
+        " ".join(path.read_text(encoding="utf-8").split()[:2])
+        for path in sorted(host.paths.ssh_host_keys.glob("ssh_host_*_key.pub"))
+    ]
+    if not keys:
+        raise AgentError("sshd has no host keys yet", hint="run ssh-keygen -A, then boot again")
+    instance_id = host.metadata.identity().instance_id
+    name = f"{host.settings.parameter_root}/hosts/{instance_id}/host-key"
+    created = host.cloud.create_parameter(name, "\n".join(keys))
+    host.events.emit("host-key", parameter=name, created=created)

@@ -1,0 +1,189 @@
+"""AWS as this host sees it: the instance metadata service and boto3 with the host's own role.
+
+Credentials always come from the instance's role, also when ``aws_endpoint_url`` points elsewhere.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
+
+from provision.agent.errors import CloudUnreachable
+from provision.agent.settings import HostSettings
+
+METADATA = "http://169.254.169.254"
+_METADATA_S = 5.0
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Which instance this is, and where."""
+
+    instance_id: str
+    zone: str
+
+
+class Metadata:
+    """The instance metadata service, version 2 only."""
+
+    def __init__(self, base: str = METADATA) -> None:
+        self._base = base
+
+    def identity(self) -> Identity:
+        """Ask who this instance is. Raises CloudUnreachable."""
+        token = self._ask("PUT", "api/token", {"X-aws-ec2-metadata-token-ttl-seconds": "300"})
+        headers = {"X-aws-ec2-metadata-token": token}
+        return Identity(
+            self._ask("GET", "meta-data/instance-id", headers),
+            self._ask("GET", "meta-data/placement/availability-zone", headers),
+        )
+
+    def _ask(self, method: str, path: str, headers: Mapping[str, str]) -> str:
+        request = urllib.request.Request(
+            f"{self._base}/latest/{path}", method=method, headers=dict(headers)
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=_METADATA_S) as answer:
+                text: str = answer.read().decode()
+                return text
+        except OSError as error:
+            raise CloudUnreachable(
+                f"the instance metadata service does not answer: {error}",
+                hint="is IMDSv2 enabled for this instance, and is this an EC2 instance?",
+            ) from None
+
+
+class Cloud:
+    """The calls that a host makes. Each raises CloudUnreachable naming the call that failed."""
+
+    def __init__(self, settings: HostSettings, *, keys: Optional[Mapping[str, str]] = None) -> None:
+        self._settings = settings
+        self._keys = dict(keys or {})
+        self.client = lru_cache(maxsize=None)(self._client)
+
+    def with_keys(self, keys: Mapping[str, str]) -> Cloud:
+        """The same, with the operator's short-lived keys instead of the instance's role."""
+        return Cloud(self._settings, keys=keys)
+
+    def get_object(self, key: str) -> Optional[bytes]:
+        """An object of the environment's bucket, None when there is none."""
+        with calling(f"read s3://{self._settings.bucket}/{key}", missing=("NoSuchKey",)) as found:
+            answer = self.client("s3").get_object(Bucket=self._settings.bucket, Key=key)
+            found.append(answer["Body"].read())
+        return found[0] if found else None
+
+    def open_object(self, key: str, *, start: int = 0) -> Any:
+        """A readable stream of an object from byte *start* on."""
+        with calling(f"read s3://{self._settings.bucket}/{key}"):
+            extra = {"Range": f"bytes={start}-"} if start else {}
+            return self.client("s3").get_object(Bucket=self._settings.bucket, Key=key, **extra)[
+                "Body"
+            ]
+
+    def upload(self, path: Path, key: str) -> None:
+        """Write a file to the environment's bucket."""
+        with calling(f"write s3://{self._settings.bucket}/{key}"):
+            self.client("s3").upload_file(str(path), self._settings.bucket, key)
+
+    def put_object(self, key: str, data: bytes) -> None:
+        """Write an object to the environment's bucket."""
+        with calling(f"write s3://{self._settings.bucket}/{key}"):
+            self.client("s3").put_object(Bucket=self._settings.bucket, Key=key, Body=data)
+
+    def list_objects(self, prefix: str) -> Dict[str, int]:
+        """Keys under *prefix* with their sizes in bytes."""
+        found: Dict[str, int] = {}
+        with calling(f"list s3://{self._settings.bucket}/{prefix}"):
+            pages = self.client("s3").get_paginator("list_objects_v2")
+            for page in pages.paginate(Bucket=self._settings.bucket, Prefix=prefix):
+                found.update({item["Key"]: item["Size"] for item in page.get("Contents", [])})
+        return found
+
+    def secret(self, name: str) -> Optional[str]:
+        """A secret's text, None when it has none."""
+        missing = ("ResourceNotFoundException",)
+        with calling(f"read the secret {name}", missing=missing) as found:
+            answer = self.client("secretsmanager").get_secret_value(SecretId=name)
+            found.append(answer["SecretString"])
+        return found[0] if found else None
+
+    def create_parameter(self, name: str, value: str) -> bool:
+        """Create an SSM parameter; False when it was there already (and stays as it is)."""
+        there = ("ParameterAlreadyExists",)
+        with calling(f"create the parameter {name}", missing=there) as made:
+            self.client("ssm").put_parameter(Name=name, Value=value, Type="String", Overwrite=False)
+            made.append(True)
+        return bool(made)
+
+    def registry_login(self) -> Tuple[str, str]:
+        """Host name and password of this account's registry."""
+        with calling("get a login for the image registry"):
+            data = self.client("ecr").get_authorization_token()["authorizationData"][0]
+            password = base64.b64decode(data["authorizationToken"]).decode().partition(":")[2]
+            return data["proxyEndpoint"].split("://")[-1], password
+
+    def _client(self, service: str) -> Any:
+        import boto3  # a host that is only asked for its status needs no AWS
+        from botocore.config import Config
+
+        return boto3.client(  # type: ignore[call-overload]
+            service,
+            region_name=self._settings.region,
+            endpoint_url=self._settings.aws_endpoint_url,
+            config=Config(
+                connect_timeout=5,
+                read_timeout=30,
+                retries={"max_attempts": 4, "mode": "standard"},
+                s3={"addressing_style": "path" if self._settings.aws_endpoint_url else "auto"},
+                max_pool_connections=32,
+            ),
+            **self._keys,
+        )
+
+
+@contextmanager
+def calling(what: str, *, missing: Tuple[str, ...] = ()) -> Iterator[List[Any]]:
+    """Turn botocore's errors into CloudUnreachable; codes in *missing* leave the list empty."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    found: List[Any] = []
+    try:
+        yield found
+    except ClientError as error:
+        code = str(error.response.get("Error", {}).get("Code", ""))
+        if code not in missing:
+            raise CloudUnreachable(f"can't {what}: {error}", hint=_hint(code)) from None
+    except BotoCoreError as error:
+        raise CloudUnreachable(
+            f"can't {what}: {error}", hint="does this host reach AWS, and has it its role?"
+        ) from None
+
+
+def keys_from(document: Mapping[str, Any]) -> Dict[str, str]:
+    """boto3's arguments from the ``aws`` part of a request on standard input."""
+    return {
+        "aws_access_key_id": str(document["access_key_id"]),
+        "aws_secret_access_key": str(document["secret_access_key"]),
+        "aws_session_token": str(document["session_token"]),
+    }
+
+
+def current_release(cloud: Cloud) -> Optional[str]:
+    """The release that the fleet runs, None before the first deploy has baked."""
+    body = cloud.get_object("releases/current")
+    return str(json.loads(body)["release"]) if body is not None else None
+
+
+def _hint(code: str) -> str:
+    if code in ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403"):
+        return "the rights of this host's role do not cover it: run `pulumi up`, then try again"
+    if code in ("NoSuchBucket", "NoSuchKey", "404"):
+        return "deploy again: it publishes what is missing"
+    return ""

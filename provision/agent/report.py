@@ -1,0 +1,150 @@
+"""The agent's word on its host, from what is known of each replica: pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+
+from provision.agent.docker import Container
+from provision.agent.engine import Metrics
+from provision.agent.settings import AgentSettings
+from provision.agent.supervise import Phase, State
+
+# The worst replica speaks for the host: un-warmed, hung or gone is not ready.
+_WORST_FIRST = (
+    Phase.CRASH_LOOP,
+    Phase.HUNG,
+    Phase.STOPPED,
+    Phase.STARTING,
+    Phase.WARMING,
+    Phase.READY,
+)
+_MOMENT = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)$")
+
+
+@dataclass(frozen=True)
+class ReplicaReport:
+    """What is known of one replica. ``start_up`` is seconds by part of its last start."""
+
+    index: int
+    state: State
+    metrics: Metrics
+    started_at: Optional[str]
+    uptime_s: Optional[float]
+    restarts: int
+    start_up: Mapping[str, float]
+    kv_cache_tokens: Optional[int]
+    log: Tuple[str, ...]
+
+
+def document(
+    release: Optional[str],
+    settings: Optional[AgentSettings],
+    replicas: Sequence[ReplicaReport],
+    *,
+    applied: Mapping[str, float],
+    problem: str,
+    now: float,
+) -> Dict[str, Any]:
+    """The status document. *problem* is what keeps a host back whose engines are fine."""
+    if release is None or settings is None or not replicas:
+        return _nothing_yet(release, settings, problem, now)
+    worst = min(replicas, key=lambda replica: _WORST_FIRST.index(replica.state.phase))
+    ready, reason = readiness(settings, replicas, problem=problem, now=now)
+    waterfall = {**applied, **_slowest([replica.start_up for replica in replicas])}
+    waterfall["total"] = round(sum(waterfall.values()), 3)
+    tokens = [r.kv_cache_tokens for r in replicas if r.kv_cache_tokens is not None]
+    return {
+        "state": worst.state.phase.value,
+        "release": release,
+        "model": settings.model,
+        "since": worst.state.since,
+        "replicas": [_replica(replica, now) for replica in replicas],
+        "ready_for": release if ready else None,
+        "waterfall": waterfall,
+        "kv_cache_tokens": sum(tokens) if len(tokens) == len(replicas) else None,
+        "reason": "" if ready else reason,
+        "log": list(worst.log),
+    }
+
+
+def readiness(
+    settings: AgentSettings, replicas: Sequence[ReplicaReport], *, problem: str, now: float
+) -> Tuple[bool, str]:
+    """Whether this host may take traffic, and if not, why.
+
+    Every replica must be warm and have answered a canary lately: the front spreads requests over
+    all of them, so that one that is not warm would get some.
+    """
+    if problem:
+        return False, problem
+    if not replicas:
+        return False, "no engine is watched yet"
+    for replica in replicas:
+        state = replica.state
+        if state.phase is not Phase.READY:
+            why = f": {state.reason}" if state.reason else ""
+            return False, f"replica {replica.index} is {state.phase.value}{why}"
+        age = now - (state.last_good or 0.0)
+        if age > settings.canary.fresh_s:
+            return False, f"replica {replica.index} gave its last token {age:.0f} s ago"
+    return True, ""
+
+
+def uptime_s(container: Optional[Container], now: float) -> Optional[float]:
+    """Seconds since the container started, None when it does not run."""
+    if container is None or not container.running:
+        return None
+    started = epoch(container.started_at)
+    return None if started is None else round(max(0.0, now - started), 3)
+
+
+def epoch(moment: str) -> Optional[float]:
+    """Seconds since the epoch of Docker's time text (with nanoseconds)."""
+    match = _MOMENT.match(moment)
+    if not match:
+        return None
+    base, fraction, zone = match.groups()
+    parsed = datetime.fromisoformat(base + ("+00:00" if zone == "Z" else zone))
+    return parsed.astimezone(timezone.utc).timestamp() + float(fraction or 0.0)
+
+
+def _nothing_yet(
+    release: Optional[str], settings: Optional[AgentSettings], problem: str, now: float
+) -> Dict[str, Any]:
+    return {
+        "state": "no-release" if release is None else Phase.STARTING.value,
+        "release": release,
+        "model": settings.model if settings else None,
+        "since": now,
+        "replicas": [],
+        "ready_for": None,
+        "waterfall": {},
+        "kv_cache_tokens": None,
+        "reason": problem or "no release was applied yet",
+        "log": [],
+    }
+
+
+def _replica(replica: ReplicaReport, now: float) -> Dict[str, Any]:
+    state, metrics = replica.state, replica.metrics
+    return {
+        "index": replica.index,
+        "state": state.phase.value,
+        "running": metrics.running,
+        "waiting": metrics.waiting,
+        "kv_usage": metrics.kv_usage,
+        "started_at": replica.started_at,
+        "uptime_s": replica.uptime_s,
+        "restarts": replica.restarts,
+        "last_canary_s": None if state.last_good is None else round(now - state.last_good, 3),
+        "canary_misses": state.misses,
+    }
+
+
+def _slowest(starts: List[Mapping[str, float]]) -> Dict[str, float]:
+    """Replicas start side by side: each part takes as long as the slowest of them."""
+    names = dict.fromkeys(name for start in starts for name in start)
+    return {name: max(start.get(name, 0.0) for start in starts) for name in names}

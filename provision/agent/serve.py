@@ -1,0 +1,206 @@
+"""The agent: watches the engines, answers for them, and brings a host without a release up."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+from provision.agent import hop
+from provision.agent.apply import Apply
+from provision.agent.boot import boot
+from provision.agent.docker import Container
+from provision.agent.engine import Engine
+from provision.agent.errors import AgentError, Busy
+from provision.agent.host import Host
+from provision.agent.keys import KeyRing
+from provision.agent.report import document, readiness
+from provision.agent.server import in_background, key_server, status_server
+from provision.agent.settings import AgentSettings
+from provision.agent.system import read_json
+from provision.agent.watch import Watch
+
+_TICK_S = 1.0
+_KEYS_S = 20.0
+_RETRY_S = 20.0
+
+
+class Agent:
+    """State shared by the agent's threads. Each attribute is written by one thread, and whole."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._ring = KeyRing(host.paths.keys)
+        self._release: Optional[str] = None
+        self._settings: Optional[AgentSettings] = None
+        self._watches: Tuple[Watch, ...] = ()
+        self._ended = threading.Event()
+        self._containers: Optional[Dict[str, Container]] = None
+        self._problem = ""
+        self._next_boot = 0.0
+        self._journal_since: Optional[float] = None
+        self._applied: Mapping[str, float] = {}
+
+    def run(self) -> None:
+        """Serve until the process is ended."""
+        in_background(status_server(self.deep, self.status))
+        in_background(key_server(self._ring, self._host.clock.now, self._host.paths.socket))
+        threading.Thread(target=self._sync_keys, daemon=True).start()
+        while True:
+            self.tick()
+            self._host.clock.sleep(_TICK_S)
+
+    def tick(self) -> None:
+        """One turn of the main thread: follow ``current``, look at Docker, come to the rescue."""
+        try:
+            release = self._host.paths.current_release()
+            if release is None:
+                self._try_boot()
+                return
+            if release != self._release:
+                self._adopt(release)
+            self._look()
+            self._recover(release)
+        except AgentError as error:
+            self._problem = error.reason
+            self._host.events.emit("trouble", reason=error.reason, hint=error.hint)
+
+    def deep(self) -> Tuple[bool, str]:
+        """Ready for the release that is current here, or why not."""
+        if self._settings is None:
+            return False, self._problem or "no release was applied yet"
+        reports = [watch.report() for watch in self._watches]
+        now = self._host.clock.now()
+        return readiness(self._settings, reports, problem=self._obstacle(), now=now)
+
+    def status(self) -> Dict[str, Any]:
+        """The status document."""
+        body = document(
+            self._release,
+            self._settings,
+            [watch.report() for watch in self._watches],
+            applied=self._applied,
+            problem=self._obstacle(),
+            now=self._host.clock.now(),
+        )
+        keys = {
+            "count": self._ring.count,
+            "synced_at": self._ring.synced_at,
+            "problem": self._ring.problem,
+        }
+        return {**body, "keys": keys}
+
+    def _obstacle(self) -> str:
+        """What keeps the host back beside its engines."""
+        if self._problem:
+            return self._problem
+        if self._host.paths.journal.exists():
+            return "a release is being applied"
+        if not self._ring.loaded:
+            return f"client keys are not loaded yet: {self._ring.problem or 'asking for them'}"
+        return ""
+
+    def _adopt(self, release: str) -> None:
+        """Watch the engines of *release* from now on."""
+        self._ended.set()
+        host = self._host
+        settings = AgentSettings.parse(read_json(host.paths.release(release) / "agent.json"))
+        self._watches = tuple(self._watch(settings))
+        self._settings, self._release = settings, release
+        self._applied = _applied(host, release)
+        self._containers, self._problem = None, ""
+        self._ended = threading.Event()
+        for watch in self._watches:
+            arguments = (watch, self._ended)
+            threading.Thread(target=self._keep_watching, args=arguments, daemon=True).start()
+        host.events.emit("watching", release=release, replicas=len(settings.replicas))
+
+    def _watch(self, settings: AgentSettings) -> List[Watch]:
+        host, secret = self._host, hop.read(self._host.paths)
+        return [
+            Watch(
+                replica,
+                settings,
+                docker=host.docker,
+                engine=Engine(replica.port, settings.model, secret, host.clock),
+                clock=host.clock,
+                events=host.events,
+            )
+            for replica in settings.replicas
+        ]
+
+    def _keep_watching(self, watch: Watch, ended: threading.Event) -> None:
+        while not ended.is_set():
+            seen = self._containers
+            if seen is not None:
+                try:
+                    watch.step(seen.get(watch.container))
+                except Exception as error:  # a watch that ends would go unnoticed
+                    self._host.events.emit("trouble", reason=f"{type(error).__name__}: {error}")
+            ended.wait(_TICK_S)
+
+    def _look(self) -> None:
+        settings = self._settings
+        if settings is not None:
+            names = [replica.container for replica in settings.replicas]
+            self._containers = self._host.docker.containers(names)
+            self._problem = ""
+
+    def _try_boot(self) -> None:
+        now = self._host.clock.monotonic()
+        if now < self._next_boot:
+            return
+        self._next_boot = now + _RETRY_S
+        try:
+            applied = boot(self._host, restart_agent=False, lock_wait_s=0.0)
+        except Busy:
+            self._problem = "a release is being applied"
+            return
+        self._problem = "" if applied else "the fleet has no current release yet"
+        if applied:
+            self._start_over()
+
+    def _recover(self, release: str) -> None:
+        """An apply that was killed left its journal: bring up what ``current`` points to."""
+        now = self._host.clock.monotonic()
+        if not self._host.paths.journal.exists():
+            self._journal_since = None
+            return
+        if self._journal_since is None:
+            self._journal_since = now
+        if now - self._journal_since < _RETRY_S:
+            return
+        self._journal_since = now
+        try:
+            Apply(self._host, restart_agent=False).release(release, fetch=False, lock_wait_s=0.0)
+        except Busy:
+            return
+        self._start_over()
+
+    def _start_over(self) -> None:
+        """Run the program that the release brought, in this very process."""
+        program = str(self._host.paths.program)
+        if self._host.paths.program.is_file():
+            os.execv(sys.executable, [sys.executable, program, "serve"])  # noqa: S606 - ourselves
+
+    def _sync_keys(self) -> None:
+        while True:
+            settings = self._settings
+            secret = settings.keys_secret if settings else ""
+            name = secret or f"{self._host.settings.secret_root}/client-keys"
+            try:
+                self._ring.sync(self._host.cloud, name, self._host.clock.now())
+            except Exception as error:  # the last good copy stays in force
+                self._host.events.emit("trouble", reason=f"{type(error).__name__}: {error}")
+            self._host.clock.sleep(_KEYS_S)
+
+
+def _applied(host: Host, release: str) -> Mapping[str, float]:
+    """The seconds of the apply that brought *release* here, when it was during this boot."""
+    try:
+        document_ = read_json(host.paths.waterfall)
+    except AgentError:
+        return {}
+    phases: Mapping[str, float] = document_["phases"] if document_["release"] == release else {}
+    return phases

@@ -1,0 +1,146 @@
+"""What the host was told: ``host.json`` by user data, ``agent.json`` by the release."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Dict, Mapping, Optional, Tuple
+
+from provision.agent.errors import AgentError
+
+
+@dataclass(frozen=True)
+class CacheSettings:
+    """How a cache volume is made when none is free."""
+
+    size_gib: int
+    throughput_mibps: int
+    iops: int
+    kms_key_arn: Optional[str]
+    max_volumes: int
+
+
+@dataclass(frozen=True)
+class HostSettings:
+    """``/etc/llm-fleet/host.json``. Without ``cache`` the cache is a plain folder."""
+
+    environment: str
+    region: str
+    bucket: str
+    parameter_root: str
+    secret_root: str
+    aws_endpoint_url: Optional[str] = None
+    cache: Optional[CacheSettings] = None
+
+    @staticmethod
+    def parse(document: Mapping[str, Any]) -> HostSettings:
+        """Read the document. Raises AgentError naming the missing key."""
+        try:
+            cache = document.get("cache")
+            return HostSettings(
+                environment=document["environment"],
+                region=document["region"],
+                bucket=document["bucket"],
+                parameter_root=document["parameter_root"],
+                secret_root=document["secret_root"],
+                aws_endpoint_url=document.get("aws_endpoint_url") or None,
+                cache=_cache(cache) if cache else None,
+            )
+        except KeyError as error:
+            raise AgentError(
+                f"host.json lacks {error}", hint="provision the host again: user data writes it"
+            ) from None
+
+
+@dataclass(frozen=True)
+class Replica:
+    """One engine container and the port it has on the host's loopback."""
+
+    index: int
+    port: int
+
+    @property
+    def container(self) -> str:
+        """The container's name."""
+        return f"llm-fleet-engine-{self.index}"
+
+
+@dataclass(frozen=True)
+class WarmUp:
+    """Prompts that an engine must answer before it takes traffic, and how fast the last one."""
+
+    short: str
+    long: str
+    streamed: str
+    max_tokens: int = 16
+    max_ttft_s: float = 5.0
+    deadline_s: float = 120.0
+    rounds: int = 4
+
+
+@dataclass(frozen=True)
+class Canary:
+    """One token every *interval_s*; *misses* in a row mean that the engine hangs.
+
+    An engine that hangs for *restart_after_s* is restarted.
+    """
+
+    interval_s: float = 5.0
+    deadline_s: float = 15.0
+    misses: int = 3
+    restart_after_s: float = 60.0
+
+    @property
+    def fresh_s(self) -> float:
+        """How old the last good answer may be."""
+        return (self.interval_s + self.deadline_s) * self.misses
+
+
+@dataclass(frozen=True)
+class Crash:
+    """*limit* exits within *window_s* stop the engine for good."""
+
+    limit: int = 3
+    window_s: float = 600.0
+
+
+@dataclass(frozen=True)
+class AgentSettings:
+    """``agent.json`` of a release."""
+
+    model: str
+    replicas: Tuple[Replica, ...]
+    warmup: WarmUp
+    canary: Canary = field(default_factory=Canary)
+    crash: Crash = field(default_factory=Crash)
+    keys_secret: str = ""
+    ready_timeout_s: float = 1200.0
+
+    @staticmethod
+    def parse(document: Mapping[str, Any]) -> AgentSettings:
+        """Read the document. Raises AgentError when a key is missing or unknown."""
+        try:
+            return AgentSettings(
+                model=document["model"],
+                replicas=tuple(Replica(**item) for item in document["replicas"]),
+                warmup=WarmUp(**document["warmup"]),
+                canary=Canary(**document.get("canary", {})),
+                crash=Crash(**document.get("crash", {})),
+                keys_secret=document.get("keys_secret", ""),
+                ready_timeout_s=float(document.get("ready_timeout_s", 1200)),
+            )
+        except (KeyError, TypeError) as error:
+            raise AgentError(
+                f"agent.json of the release is not as expected: {error}",
+                hint="deploy again with the version of llm-fleet that rendered the release",
+            ) from None
+
+
+def _cache(document: Mapping[str, Any]) -> CacheSettings:
+    values: Dict[str, Any] = dict(document)
+    return CacheSettings(
+        size_gib=int(values["size_gib"]),
+        throughput_mibps=int(values["throughput_mibps"]),
+        iops=int(values["iops"]),
+        kms_key_arn=values.get("kms_key_arn") or None,
+        max_volumes=int(values["max_volumes"]),
+    )

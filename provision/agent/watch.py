@@ -1,0 +1,149 @@
+"""One replica, watched: look, decide, act, and remember what to tell."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Dict, List, Optional, Sequence
+
+from provision.agent import engine_log
+from provision.agent.docker import Container, Docker
+from provision.agent.engine import Engine, Metrics, Verdict
+from provision.agent.errors import AgentError
+from provision.agent.events import Clock, Events
+from provision.agent.report import ReplicaReport, uptime_s
+from provision.agent.settings import AgentSettings, Replica
+from provision.agent.supervise import Action, Observation, Phase, State, decide
+
+_LOG_LINES = 3000
+_STOP_GRACE_S = 5.0
+
+
+class Watch:
+    """Supervises one replica. :meth:`step` is one turn; only one thread may call it."""
+
+    def __init__(
+        self,
+        replica: Replica,
+        settings: AgentSettings,
+        *,
+        docker: Docker,
+        engine: Engine,
+        clock: Clock,
+        events: Events,
+    ) -> None:
+        self.container = replica.container
+        self._replica = replica
+        self._settings = settings
+        self._docker = docker
+        self._engine = engine
+        self._clock = clock
+        self._events = events
+        self._state = State(since=clock.now(), begun=clock.now())
+        self._metrics = Metrics()
+        self._start_up: Dict[str, float] = {}
+        self._kv_cache_tokens: Optional[int] = None
+        self._container: Optional[Container] = None
+        self._log: List[str] = []
+        self._pending = Observation()
+        self._loading_seen = ""
+
+    def step(self, container: Optional[Container]) -> None:
+        """Look at *container*, decide, and carry out what was decided (a warm-up takes long)."""
+        before = self._state
+        seen = self._observe(container)
+        self._state, actions = decide(before, seen, self._settings, self._clock.now())
+        self._container, self._pending = container, Observation()
+        if seen.running and self._state.phase is Phase.STARTING:
+            self._loading_seen = seen.started_at
+        if self._state.phase is not before.phase:
+            self._changed(before)
+        for action in actions:
+            self._act(action)
+
+    def report(self) -> ReplicaReport:
+        """What there is to tell of this replica now."""
+        container = self._container
+        return ReplicaReport(
+            index=self._replica.index,
+            state=self._state,
+            metrics=self._metrics,
+            started_at=container.started_at if container else None,
+            uptime_s=uptime_s(container, self._clock.now()),
+            restarts=container.restart_count if container else 0,
+            start_up=dict(self._start_up),
+            kv_cache_tokens=self._kv_cache_tokens,
+            log=tuple(self._log),
+        )
+
+    def _observe(self, container: Optional[Container]) -> Observation:
+        if container is None:
+            return Observation()
+        asking = self._state.phase in (Phase.STARTING, Phase.STOPPED, Phase.CRASH_LOOP)
+        return replace(
+            self._pending,
+            container=container.id,
+            started_at=container.started_at,
+            running=container.running,
+            will_restart=container.status in ("restarting", "created"),
+            restart_count=container.restart_count,
+            exit_code=container.exit_code,
+            healthy=container.running and asking and self._engine.healthy(),
+        )
+
+    def _act(self, action: Action) -> None:
+        try:
+            if action is Action.WARM_UP:
+                self._warm_up()
+            elif action is Action.CANARY:
+                self._canary()
+            elif action is Action.STOP:
+                self._docker.stop(self._replica.container, grace_s=_STOP_GRACE_S)
+            elif action is Action.RESTART:
+                self._events.emit("restarting", replica=self._replica.index)
+                self._docker.restart(self._replica.container, grace_s=_STOP_GRACE_S)
+        except AgentError as error:
+            self._events.emit("trouble", replica=self._replica.index, reason=error.reason)
+
+    def _warm_up(self) -> None:
+        verdict = self._engine.warm_up(self._settings.warmup)
+        self._pending = replace(self._pending, warmed=verdict)
+        if verdict.ok:
+            self._start_up["warm_up"] = round(verdict.seconds, 3)
+
+    def _canary(self) -> None:
+        verdict: Verdict = self._engine.canary(
+            self._settings.canary.deadline_s, self._metrics.steps
+        )
+        self._pending = replace(self._pending, canary=verdict)
+        self._metrics = self._engine.metrics()
+
+    def _changed(self, before: State) -> None:
+        state = self._state
+        if state.phase is Phase.WARMING and before.phase is not Phase.HUNG:
+            self._read_start_up()
+        if state.phase in (Phase.CRASH_LOOP, Phase.HUNG, Phase.STOPPED):
+            self._log = engine_log.trouble(self._lines())
+        elif state.phase is Phase.READY:
+            self._log = []
+            self._metrics = self._engine.metrics()
+        self._events.emit(
+            "state", replica=self._replica.index, state=state.phase.value, reason=state.reason
+        )
+
+    def _read_start_up(self) -> None:
+        """The parts of this start, from the engine's own log.
+
+        How long the whole start took is known only to an agent that saw it load.
+        """
+        container = self._container
+        since = container.started_at if container else ""
+        parsed = engine_log.parse(self._lines(since=since))
+        watched = bool(since) and since == self._loading_seen
+        self._start_up = parsed.parts(uptime_s(container, self._clock.now()) if watched else None)
+        self._kv_cache_tokens = parsed.kv_cache_tokens
+
+    def _lines(self, *, since: str = "") -> Sequence[str]:
+        try:
+            return self._docker.logs(self._replica.container, tail=_LOG_LINES, since=since)
+        except AgentError:
+            return []
