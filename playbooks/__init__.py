@@ -3,6 +3,7 @@
 from invoke.collection import Collection
 
 from playbooks import config
+from playbooks.plan import plan
 
-ns = Collection()
+ns = Collection(plan)
 ns.add_collection(config.ns)

@@ -15,8 +15,8 @@ GIB = 2**30
 GPU_BLOCK_TOKENS = 16
 CPU_BLOCK_TOKENS = 128  # vLLM 0.32 sets it on CPUs unless --block-size says otherwise
 
-_MODEL_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
-_CACHE_BYTES = {**_MODEL_BYTES, "fp8": 1, "fp8_e4m3": 1, "fp8_e5m2": 1}
+_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "fp8": 1, "fp8_e4m3": 1, "fp8_e5m2": 1}
+_SCALE_BYTES = 4  # one float32 for each head of each token
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def bytes_per_token(model: Model, *, kv_cache_dtype: str = "auto", tensor_parall
     Raises UsageError for a cache type whose size is not known here.
     """
     heads = max(1, model.kv_heads // tensor_parallel)
-    return 2 * model.layers * heads * model.head_dim * _element_bytes(model, kv_cache_dtype)
+    return 2 * model.layers * heads * _head_bytes(model, kv_cache_dtype)
 
 
 def gpu_kv_cache(
@@ -77,12 +77,21 @@ def cpu_kv_cache_tokens(
     return KvCache(blocks, block_size).tokens(max_model_len)
 
 
-def _element_bytes(model: Model, kv_cache_dtype: str) -> int:
-    if kv_cache_dtype == "auto":
-        return _MODEL_BYTES[model.dtype]
-    if kv_cache_dtype not in _CACHE_BYTES:
+def _head_bytes(model: Model, kv_cache_dtype: str) -> int:
+    """Bytes of one head's key (or value) for one token."""
+    width = model.head_dim
+    packed = {
+        "fp8_per_token_head": width + _SCALE_BYTES,
+        "int8_per_token_head": width + _SCALE_BYTES,
+        "int4_per_token_head": width // 2 + _SCALE_BYTES,
+        "nvfp4": width // 2 + width // 16,
+    }
+    dtype = model.dtype if kv_cache_dtype == "auto" else kv_cache_dtype
+    if dtype in packed:
+        return packed[dtype]
+    if dtype not in _BYTES:
         raise UsageError(
             f"the size of kv_cache_dtype {kv_cache_dtype!r} is not known",
-            hint=f"known: auto, {', '.join(_CACHE_BYTES)}",
+            hint=f"known: auto, {', '.join([*_BYTES, *packed])}",
         )
-    return _CACHE_BYTES[kv_cache_dtype]
+    return width * _BYTES[dtype]

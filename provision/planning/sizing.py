@@ -181,14 +181,15 @@ def _reason(
     each = "the GPU" if instance.gpus == 1 else "each GPU"
     left = f"{layout.room_gib:.1f} GiB ({layout.room_share:.0%}) of {each} left for the cache"
     if engine.tensor_parallel_size:
-        why = f"{tp} GPU(s) per engine, as set; {left}"
+        why = f"{tp} per engine, as set; {left}"
     elif tp == 1:
         why = f"one GPU holds the weights, {left}"
     else:
         why = f"{tp} GPUs per engine: {_why_split(model, instance, engine, tp)}; {left}"
     if instance.gpus == 1:
         return why
-    return f"{why}; {instance.gpus} GPUs make {replicas} engine(s)"
+    engines = "one engine" if replicas == 1 else f"{replicas} engines"
+    return f"{why}; {engines} on {instance.gpus} GPUs"
 
 
 def _why_split(model: Model, instance: InstanceType, engine: EngineSettings, tp: int) -> str:
