@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,13 @@ def render(template: str, **values: Any) -> str:
     Filters beside Jinja's own: ``json`` (also a YAML scalar), ``words`` (quoted for a shell),
     ``literal`` (``$`` doubled, so that compose leaves it alone).
     """
-    return _environment(FOLDER).get_template(template).render(**values)
+    return _environment().get_template(template).render(**values)
 
 
-def _environment(folder: Path) -> Environment:
+@cache
+def _environment() -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(folder),
+        loader=FileSystemLoader(FOLDER),
         undefined=StrictUndefined,
         # The files are shell, YAML and nginx: HTML escaping would corrupt them.
         autoescape=False,  # noqa: S701
