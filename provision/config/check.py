@@ -10,17 +10,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from provision.config import catalogue
+from provision.config import catalogue, parse
 from provision.config.environment import Environment, Purchase, Scheme
-from provision.config.load import environment_file, load
+from provision.config.load import environment_file, read_document
+from provision.config.schema import concerns
 from provision.config.timeouts import chain
 from provision.errors import ConfigError, Problem, Refused
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """An environment by name and all that can be said about it. ``environment`` is None when its
-    file can't be read as one; ``source`` is that file."""
+    """An environment by name and all that can be said about it.
+
+    ``environment`` is None when its file, ``source``, can't be read as one.
+    """
 
     name: str
     source: str
@@ -38,10 +41,21 @@ def examine(name: str, *, folder: Path, standing: Path | None = None) -> Checked
     """Read the environment *name* and check it. Problems are in the answer, never raised."""
     try:
         source = environment_file(name, folder=folder, standing=standing)
-        environment = load(name, folder=folder, standing=standing)
+        reading = parse.examine(name, read_document(source))
     except ConfigError as error:
         return Checked(name, error.source, None, error.problems)
-    return Checked(name, str(source), environment, check(environment), warnings(environment))
+    if reading.environment is None:
+        return Checked(name, str(source), None, reading.problems)
+    known = [problem.path for problem in reading.problems]
+    news = [
+        problem
+        for problem in check(reading.environment)
+        if not any(concerns(path, problem.path) for path in known)
+    ]
+    if reading.problems:
+        return Checked(name, str(source), None, (*reading.problems, *news))
+    environment = reading.environment
+    return Checked(name, str(source), environment, tuple(news), warnings(environment))
 
 
 def check(environment: Environment) -> tuple[Problem, ...]:

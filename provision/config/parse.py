@@ -7,13 +7,13 @@ region?) is not asked here: see :mod:`provision.config.check`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from provision.config import presets, relations, rules
 from provision.config.environment import Environment
-from provision.config.schema import read, unknown_key
+from provision.config.schema import MISSING, concerns, join, read, unknown_key
 from provision.errors import ConfigError, Problem
 
 NAMESPACE = "llm-fleet:"
@@ -24,39 +24,65 @@ KEYS = (REGION, *(NAMESPACE + section for section in SECTIONS))
 _PULUMI = ("config", "secretsprovider", "encryptedkey", "encryptionsalt")
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What could be made of a document. Where there are problems, the values that they are about
+    are not to be used; ``environment`` is None when there was nothing to read at all."""
+
+    environment: Environment | None
+    problems: tuple[Problem, ...]
+
+
 def parse(name: str, document: Mapping[Any, Any], *, source: str) -> Environment:
     """The environment *name* that *document* describes; *source* is the file's name in errors.
 
     Raises ConfigError with all problems of the document.
     """
-    settings, problems = _settings(document)
+    reading = examine(name, document)
+    if reading.problems or reading.environment is None:
+        raise ConfigError(source, reading.problems)
+    return reading.environment
+
+
+def examine(name: str, document: Mapping[Any, Any]) -> Reading:
+    """Read as much as possible. Problems are in the answer, never raised."""
+    config, problems = _config(document)
+    if config is None:
+        return Reading(None, tuple(problems))
+    settings, strange = _settings(config)
     environment, misfits = read(Environment, {**settings, "name": name})
-    problems += misfits
-    problems += check(environment, except_for=[problem.path for problem in problems])
-    if problems:
-        raise ConfigError(source, [_as_written(problem) for problem in problems])
-    return environment
+    problems += strange + misfits
+    problems += _broken_rules(environment, [problem.path for problem in problems])
+    return Reading(environment, tuple(_as_written(problem) for problem in problems))
 
 
-def check(environment: Environment, *, except_for: Iterable[str] = ()) -> list[Problem]:
-    """Problems of the values themselves; nothing more is said about fields in *except_for*."""
-    known = set(except_for)
-    broken = [problem for problem in rules.check(environment) if _field(problem) not in known]
-    known |= {_field(problem) for problem in broken}
-    return broken + list(relations.check(environment, except_for=known))
+def _broken_rules(environment: Environment, known: list[str]) -> list[Problem]:
+    """Problems of the values themselves, saying nothing more about *known* paths."""
+    single = [
+        problem
+        for problem in rules.check(environment)
+        if not any(concerns(path, problem.path.partition("[")[0]) for path in known)
+    ]
+    known = known + [problem.path for problem in single]
+    return single + list(relations.check(environment, except_for=known))
 
 
-def _settings(document: Mapping[Any, Any]) -> tuple[dict[str, Any], list[Problem]]:
-    """The document's sections under their field names, completed by the preset."""
+def _config(document: Mapping[Any, Any]) -> tuple[Mapping[Any, Any] | None, list[Problem]]:
     problems = [unknown_key(str(key), str(key), _PULUMI) for key in document if key not in _PULUMI]
     config = document.get("config")
-    if not isinstance(config, Mapping):
-        return {}, [*problems, Problem("config", "is missing", "the stack file's one section")]
-    problems += [_stranger(str(key)) for key in config if key not in KEYS]
-    settings = {key.removeprefix(NAMESPACE): config[key] for key in KEYS if key in config}
-    if REGION in settings:
-        settings["region"] = settings.pop(REGION)
-    problems += _secrets(settings)
+    if isinstance(config, Mapping):
+        return config, problems
+    return None, [*problems, Problem("config", "is missing", "everything stands under config:")]
+
+
+def _settings(config: Mapping[Any, Any]) -> tuple[dict[str, Any], list[Problem]]:
+    """The file's sections under their field names, completed by the preset."""
+    problems = [_stranger(str(key)) for key in config if key not in KEYS]
+    written = {key.removeprefix(NAMESPACE): config[key] for key in KEYS if key in config}
+    if REGION in written:
+        written["region"] = written.pop(REGION)
+    settings, encrypted = _without_secrets(written)
+    problems += encrypted
     model, engine = settings.get("model"), settings.get("engine") or {}
     if isinstance(model, Mapping) and isinstance(engine, Mapping):
         settings["engine"] = presets.fill(engine, model.get("preset"))
@@ -71,32 +97,33 @@ def _stranger(key: str) -> Problem:
     return unknown_key(key, key, KEYS)
 
 
-def _secrets(settings: dict[str, Any]) -> list[Problem]:
-    """Values that Pulumi encrypted. Fabric can't read them, and needs none of them."""
-    found = [key for key, value in settings.items() if _is_encrypted(value)]
-    found += [
-        f"{section}.{key}"
-        for section, values in settings.items()
-        if isinstance(values, Mapping)
-        for key, value in values.items()
-        if _is_encrypted(value)
-    ]
-    return [
-        Problem(
-            path, "is encrypted by Pulumi", "secrets live in Secrets Manager; see `fab keys.add`"
-        )
-        for path in found
-    ]
+def _without_secrets(
+    values: Mapping[Any, Any], path: str = ""
+) -> tuple[dict[Any, Any], list[Problem]]:
+    """Leave out what Pulumi encrypted: Fabric can't read it, and needs none of it."""
+    kept: dict[Any, Any] = {}
+    problems: list[Problem] = []
+    for key, value in values.items():
+        here = join(path, key)
+        if _is_encrypted(value):
+            hint = "write it in clear; what is secret lives in Secrets Manager"
+            problems.append(Problem(here, "is encrypted by Pulumi", hint))
+        elif isinstance(value, Mapping):
+            kept[key], found = _without_secrets(value, here)
+            problems += found
+        else:
+            kept[key] = value
+    return kept, problems
 
 
 def _is_encrypted(value: object) -> bool:
     return isinstance(value, Mapping) and set(value) == {"secure"}
 
 
-def _field(problem: Problem) -> str:
-    """The field of a problem: ``a.b`` for one of its items, ``a.b[2]``."""
-    return problem.path.partition("[")[0]
-
-
 def _as_written(problem: Problem) -> Problem:
-    return replace(problem, path=REGION) if problem.path == "region" else problem
+    """A problem with a top-level value named by the key that the file has for it."""
+    if problem.path == "region":
+        return replace(problem, path=REGION)
+    if problem.path in SECTIONS and problem.message == MISSING:
+        return replace(problem, hint=f"write {NAMESPACE}{problem.path}: ...")
+    return problem

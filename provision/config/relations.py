@@ -9,6 +9,7 @@ from provision.config import flags
 from provision.config.environment import Egress, Environment, OperatingSystem, Purchase, Scheme
 from provision.config.hub import is_public
 from provision.config.images import PUBLIC, registry
+from provision.config.schema import concerns
 from provision.errors import Problem
 
 MIBPS_PER_IOPS = 0.25  # gp3: throughput for each provisioned IOPS
@@ -34,7 +35,7 @@ class Relation:
 def check(environment: Environment, *, except_for: Collection[str] = ()) -> Iterator[Problem]:
     """Problems between values, leaving out relations that involve one of *except_for*."""
     for relation in RELATIONS:
-        if not set(relation.fields) & set(except_for):
+        if not any(concerns(path, field) for path in except_for for field in relation.fields):
             yield from relation.check(environment)
 
 
@@ -120,7 +121,12 @@ def _volume(env: Environment) -> Iterator[Problem]:
 
 def _certificate(env: Environment) -> Iterator[Problem]:
     arn = env.load_balancer.certificate_arn
-    if arn is not None and arn.split(":")[3] != env.region:
+    if arn is None:
+        return
+    if env.load_balancer.domain_name is None:
+        message = "is missing: clients check the certificate against it"
+        yield Problem("load_balancer.domain_name", message, "write the name on the certificate")
+    if arn.split(":")[3] != env.region:
         yield Problem(
             "load_balancer.certificate_arn",
             f"stands in {arn.split(':')[3]}, the load balancer in {env.region}",
@@ -190,7 +196,9 @@ RELATIONS = (
     ),
     Relation(("network.egress", "hub.endpoint", "engine.image", "front.image"), _isolated_network),
     Relation(("model_cache.size_gib", "model_cache.iops", "model_cache.throughput_mibps"), _volume),
-    Relation(("load_balancer.certificate_arn", "aws:region", "region"), _certificate),
+    Relation(
+        ("load_balancer.certificate_arn", "load_balancer.domain_name", "region"), _certificate
+    ),
     Relation(("load_balancer.scheme", "load_balancer.allowed_cidrs"), _clients),
     Relation(("fleet.os", "access.user"), _user),
     Relation(("engine.max_num_batched_tokens", "engine.max_num_seqs"), _batch),

@@ -33,7 +33,7 @@ class Rule:
 
 def between(low: float, high: float, unit: str) -> Rule:
     """A number with its unit."""
-    return Rule(f"between {low:g} and {high:g} {unit}", lambda value: low <= value <= high)
+    return Rule(f"between {low:,} and {high:,} {unit}", lambda value: low <= value <= high)
 
 
 def one_of(values: Collection[Any]) -> Rule:
@@ -179,6 +179,9 @@ RULES: dict[str, Rule] = {
     "model_cache.snapshots_kept": between(1, 1000, "snapshots"),
     "load_balancer.certificate_arn": matching(
         r"arn:aws[\w-]*:acm:[\w-]+:\d{12}:certificate/[\w-]+", "the ARN of an ACM certificate"
+    ),
+    "load_balancer.domain_name": matching(
+        r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}", "a domain name, in small letters"
     ),
     "load_balancer.allowed_cidrs": Rule("an IPv4 network, like 203.0.113.0/24", is_network),
     "access.user": matching(r"[a-z_][a-z0-9_-]{0,31}", "a Linux user name"),

@@ -13,6 +13,7 @@ import math
 import types
 import typing
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -20,22 +21,26 @@ from provision.errors import Problem
 
 T = TypeVar("T")
 
+MISSING = "is missing"
+
 _WORDS: dict[type, str] = {
     str: "text",
     int: "a whole number",
     float: "a number",
     bool: "true or false",
-    type(None): "nothing",
 }
 
 
 class _Misfit(Exception):
-    """A value that its field can't hold."""
+    """A value that its field can't hold; paths are relative to it, "" for the value itself."""
 
-    def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+    def __init__(self, *problems: Problem) -> None:
+        super().__init__(problems)
+        self.problems = problems
+
+
+def _misfit(message: str, hint: str = "") -> _Misfit:
+    return _Misfit(Problem("", message, hint))
 
 
 def read(shape: type[T], data: Mapping[Any, Any], path: str = "") -> tuple[T, list[Problem]]:
@@ -65,6 +70,13 @@ def join(path: str, key: object) -> str:
     return f"{path}.{key}" if path else str(key)
 
 
+def concerns(path: str, field: str) -> bool:
+    """Whether a problem's *path* is *field*, something in it (``a.b[2]``), or its section."""
+    return (
+        path == field or path.startswith((f"{field}.", f"{field}[")) or field.startswith(f"{path}.")
+    )
+
+
 def shown(value: object) -> str:
     """A value as a person would recognise it in an error."""
     text = repr(value)
@@ -79,11 +91,11 @@ def _field(
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return _section(hint, data.get(field.name), path)
     if field.name not in data:
-        return fallback, [Problem(path, "is missing")] if required else []
+        return fallback, [Problem(path, MISSING)] if required else []
     try:
         return _convert(hint, data[field.name]), []
     except _Misfit as misfit:
-        return fallback, [Problem(path, misfit.message, misfit.hint)]
+        return fallback, [replace(each, path=path + each.path) for each in misfit.problems]
 
 
 def _section(shape: type[T], raw: object, path: str) -> tuple[T, list[Problem]]:
@@ -119,24 +131,36 @@ def _union(hints: tuple[Any, ...], raw: object) -> Any:
     if type(raw) in wanted:
         return raw
     words = ", ".join(_WORDS[hint] for hint in wanted)
-    raise _Misfit(f"expected one of {words}; got {shown(raw)}")
+    raise _misfit(f"expected one of {words}; got {shown(raw)}")
 
 
 def _items(hint: Any, raw: object) -> tuple[Any, ...]:
     if not isinstance(raw, list | tuple):
-        raise _Misfit(f"expected a list, got {shown(raw)}", f"write [{raw}]")
-    return tuple(_convert(hint, item) for item in raw)
+        raise _misfit(f"expected a list, got {shown(raw)}", f"write [{raw}]")
+    return tuple(_each(hint, {f"[{index}]": item for index, item in enumerate(raw)}).values())
 
 
 def _pairs(hint: Any, raw: object) -> dict[str, Any]:
     if _empty(raw):
         return {}
     if not isinstance(raw, Mapping):
-        raise _Misfit(f"expected keys and values, got {shown(raw)}")
-    try:
-        return {_scalar(str, key): _convert(hint, value) for key, value in raw.items()}
-    except _Misfit as misfit:
-        raise _Misfit(f"{misfit.message} among {shown(dict(raw))}", misfit.hint) from None
+        raise _misfit(f"expected keys and values, got {shown(raw)}")
+    converted = _each(hint, {f".{key}": value for key, value in raw.items()})
+    return {key[1:]: value for key, value in converted.items()}
+
+
+def _each(hint: Any, items: Mapping[str, Any]) -> dict[str, Any]:
+    """Convert every item, or raise with the problems of all that don't fit."""
+    converted: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for where, item in items.items():
+        try:
+            converted[where] = _convert(hint, item)
+        except _Misfit as misfit:
+            problems += [replace(each, path=where + each.path) for each in misfit.problems]
+    if problems:
+        raise _Misfit(*problems)
+    return converted
 
 
 def _member(hint: type[StrEnum], raw: object) -> StrEnum:
@@ -144,7 +168,7 @@ def _member(hint: type[StrEnum], raw: object) -> StrEnum:
     if raw in allowed:
         return hint(raw)
     nearest = difflib.get_close_matches(str(raw), allowed, n=1, cutoff=0.5)
-    raise _Misfit(
+    raise _misfit(
         f"{shown(raw)} is not one of {', '.join(allowed)}",
         f"did you mean {nearest[0]}?" if nearest else "",
     )
@@ -155,12 +179,15 @@ def _scalar(hint: type, raw: object) -> Any:
         return float(raw)
     if type(raw) is hint and not (isinstance(raw, float) and not math.isfinite(raw)):
         return raw
-    raise _Misfit(f"expected {_WORDS[hint]}, got {_described(raw)}", _advice(hint, raw))
+    raise _misfit(f"expected {_WORDS[hint]}, got {_described(raw)}", _advice(hint, raw))
 
 
 def _described(raw: object) -> str:
-    word = _WORDS.get(type(raw))
-    return "nothing" if raw is None else f"{word} {shown(raw)}" if word else shown(raw)
+    if raw is None:
+        return "nothing"
+    if isinstance(raw, bool):
+        return str(raw).lower()
+    return f"text {shown(raw)}" if isinstance(raw, str) else shown(raw)
 
 
 def _advice(hint: type, raw: object) -> str:

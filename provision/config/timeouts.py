@@ -107,4 +107,5 @@ _REASONS = (
 
 def _short_by(chain: TimeoutChain, lower: str, upper: str, margin: int) -> str:
     least = getattr(chain, upper) + margin
-    return f"{getattr(chain, lower)} s is less than {least} s ({upper} + {margin} s)"
+    sum_of = f"{upper} + {margin} s" if margin else upper
+    return f"{getattr(chain, lower)} s is less than {least} s ({sum_of})"

@@ -1,0 +1,85 @@
+"""Environments for tests: a small one by hand, and arbitrary ones that keep every rule."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from provision.config.environment import (
+    AccessSettings,
+    AwsSettings,
+    EngineSettings,
+    Environment,
+    FleetSettings,
+    HealthSettings,
+    HubSettings,
+    LoadBalancerSettings,
+    ModelCacheSettings,
+    ModelChoice,
+    NetworkSettings,
+    Purchase,
+)
+from provision.config.presets import PRESETS
+from provision.config.timeouts import LONGEST_GENERATION_MAX_S
+
+SMALL = Environment(
+    name="prod", region="us-east-1", owner="platform", model=ModelChoice(name="mistral-7b")
+)
+
+_hex = st.text("0123456789abcdef", min_size=17, max_size=17)
+_flag_values = st.one_of(
+    st.text(max_size=20),
+    st.integers(),
+    st.booleans(),
+    st.floats(allow_nan=False, allow_infinity=False),
+)
+_engines = st.builds(
+    EngineSettings,
+    max_model_len=st.integers(64, 1_048_576),
+    gpu_memory_utilization=st.floats(0.1, 0.98),
+    max_num_seqs=st.none() | st.integers(1, 64),
+    max_num_batched_tokens=st.none() | st.integers(64, 1_048_576),
+    tensor_parallel_size=st.sampled_from([None, 1, 2, 4, 8]),
+    longest_generation_s=st.integers(5, LONGEST_GENERATION_MAX_S),
+    extra_args=st.dictionaries(st.sampled_from(["dtype", "seed", "trust"]), _flag_values),
+    env=st.dictionaries(st.sampled_from(["NCCL_DEBUG", "no_proxy"]), st.text(max_size=20)),
+    extra_pip=st.just(()) | st.just(("vllm[runai]==0.32.0", "ray==2.50.0")),
+)
+_fleets = st.builds(
+    FleetSettings,
+    hosts=st.integers(1, 8),
+    max_hosts=st.none() | st.integers(8, 16),
+    zones=st.integers(1, 6),
+    ami=st.none() | _hex.map("ami-{}".format),
+    purchase=st.sampled_from(Purchase),
+)
+
+environments = st.builds(
+    Environment,
+    name=st.sampled_from(["dev", "prod-70b", "a"]),
+    region=st.sampled_from(["us-east-1", "ap-southeast-2"]),
+    owner=st.text("abcXYZ09 .:/=+@-_", min_size=1, max_size=20),
+    model=st.builds(
+        ModelChoice,
+        name=st.sampled_from(["mistral-7b", "org/A-model_1.5"]),
+        revision=st.none() | st.just("0" * 40),
+        preset=st.none() | st.sampled_from(sorted(PRESETS)),
+    ),
+    engine=_engines,
+    fleet=_fleets,
+    network=st.just(NetworkSettings()),
+    model_cache=st.builds(
+        ModelCacheSettings,
+        size_gib=st.integers(160, 65_536),
+        throughput_mibps=st.integers(125, 750),
+        snapshot_every_hours=st.sampled_from([None, 1, 12]),
+    ),
+    load_balancer=st.builds(
+        LoadBalancerSettings, allowed_cidrs=st.just(()) | st.just(("10.0.0.0/8", "203.0.113.0/24"))
+    ),
+    access=st.builds(AccessSettings, aws_command=st.sampled_from(["aws", "rehearsal/aws"])),
+    health=st.builds(HealthSettings, warmup_max_ttft_s=st.floats(0.1, 600)),
+    hub=st.builds(
+        HubSettings, endpoint=st.sampled_from(["https://hf.co", "http://10.97.0.1:5080"])
+    ),
+    aws=st.builds(AwsSettings, profile=st.none() | st.just("null")),
+)
