@@ -19,7 +19,7 @@ _NEEDS = "sizing needs the numbers of an ordinary decoder's config.json"
 
 # Bits a weight takes in the linear layers; a 4-bit scheme adds a scale (16 bits) and a zero point
 # (4 bits) per group of 128.
-_BITS = {"fp8": 8.0, "fbgemm_fp8": 8.0, "modelopt": 8.0, "mxfp4": 4.25}
+_BITS = {"fp8": 8.0, "fbgemm_fp8": 8.0, "mxfp4": 4.25, "nvfp4": 4.5}
 _GROUP_OVERHEAD_BITS = 20 / 128
 _BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 
@@ -108,6 +108,8 @@ def _quantization(name: str, config: Mapping[str, Any], dtype: str) -> tuple[str
     if not settings:
         return None, 8.0 * _BYTES[dtype]
     method = str(settings.get("quant_method", "")).lower()
+    if method == "modelopt":  # NVIDIA's tool for several schemes
+        method = str(settings.get("quant_algo", "fp8")).lower()
     if method in _BITS:
         return method, _BITS[method]
     bits = _first(settings, "bits", "w_bit") or _compressed_bits(settings)
