@@ -52,9 +52,11 @@ class Verdict:
 
 
 class Engine:
-    """The replica that listens on *port*."""
+    """The replica that listens on *port*; a *chat* model is asked with messages."""
 
-    def __init__(self, port: int, model: str, hop_secret: str, clock: Clock) -> None:
+    def __init__(
+        self, port: int, model: str, hop_secret: str, clock: Clock, *, chat: bool = False
+    ) -> None:
         self._port = port
         self._model = model
         self._headers = {
@@ -62,6 +64,7 @@ class Engine:
             "Authorization": f"Bearer {hop_secret}",
         }
         self._clock = clock
+        self._chat = chat
         self._asked = 0
 
     def healthy(self) -> bool:
@@ -117,13 +120,16 @@ class Engine:
     ) -> Reply:
         self._asked += 1
         tag = f"[{self._asked:x}-{self._clock.now():.3f}] "  # no prefix cache may answer for it
-        body = {
+        body: Dict[str, Any] = {
             "model": self._model,
-            "prompt": tag + prompt,
             "max_tokens": max_tokens,
             "temperature": 0,
             "stream": stream,
         }
+        if self._chat:
+            body["messages"] = [{"role": "user", "content": tag + prompt}]
+            return self._ask("POST", "/v1/chat/completions", body, deadline_s)
+        body["prompt"] = tag + prompt
         return self._ask("POST", "/v1/completions", body, deadline_s)
 
     def _ask(

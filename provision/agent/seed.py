@@ -13,7 +13,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from provision.agent import cache, weights
 from provision.agent.cloud import Cloud, keys_from
@@ -62,7 +62,7 @@ class Request:
             raise AgentError(f"the seed request lacks {error}") from None
 
 
-def seed(host: Host, request: Request, *, write: Write = BinaryIO.write) -> None:
+def seed(host: Host, request: Request, *, write: Write = weights.write_block) -> None:
     """Make cache and bucket hold the model. What is there already is not fetched again."""
     with held(host.paths.run / "seed.lock", host.clock, host.events, wait_s=_LOCK_WAIT_S):
         cache.ensure(host)

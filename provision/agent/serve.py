@@ -123,7 +123,7 @@ class Agent:
                 replica,
                 settings,
                 docker=host.docker,
-                engine=Engine(replica.port, settings.model, secret, host.clock),
+                engine=Engine(replica.port, settings.model, secret, host.clock, chat=settings.chat),
                 clock=host.clock,
                 events=host.events,
             )

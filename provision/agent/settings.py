@@ -105,7 +105,7 @@ class Crash:
 
 @dataclass(frozen=True)
 class AgentSettings:
-    """``agent.json`` of a release."""
+    """``agent.json`` of a release. A *chat* model is asked the way its clients ask."""
 
     model: str
     replicas: Tuple[Replica, ...]
@@ -114,6 +114,7 @@ class AgentSettings:
     crash: Crash = field(default_factory=Crash)
     keys_secret: str = ""
     ready_timeout_s: float = 1200.0
+    chat: bool = False
 
     @staticmethod
     def parse(document: Mapping[str, Any]) -> AgentSettings:
@@ -127,6 +128,7 @@ class AgentSettings:
                 crash=Crash(**document.get("crash", {})),
                 keys_secret=document.get("keys_secret", ""),
                 ready_timeout_s=float(document.get("ready_timeout_s", 1200)),
+                chat=bool(document.get("chat", False)),
             )
         except (KeyError, TypeError) as error:
             raise AgentError(

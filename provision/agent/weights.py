@@ -33,6 +33,11 @@ Progress = Callable[[int, int], None]
 Write = Callable[[BinaryIO, bytes], object]
 
 
+def write_block(out: BinaryIO, block: bytes) -> object:
+    """Write one block to an open file."""
+    return out.write(block)
+
+
 @dataclass(frozen=True)
 class WeightFile:
     """One file of a model."""
@@ -67,7 +72,7 @@ def bad_files(folder: Path, files: Iterable[WeightFile]) -> List[WeightFile]:
 
 
 def ensure(
-    cloud: Cloud, folder: Path, prefix: str, *, progress: Progress, write: Write = BinaryIO.write
+    cloud: Cloud, folder: Path, prefix: str, *, progress: Progress, write: Write = write_block
 ) -> int:
     """Make *folder* hold the model under *prefix* of the bucket; bytes that had to be fetched.
 

@@ -1,0 +1,254 @@
+"""Stand-ins for a host: its clock, its commands, its engine. Strict: the unexpected is an error."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from provision.agent.docker import ENGINE_PREFIX, FRONT
+from provision.agent.system import Completed
+
+STARTED_AT = "2026-11-21T03:00:00.000000000Z"
+
+
+class FakeClock:
+    """Time that passes only when somebody waits; *on_sleep* may change the world meanwhile."""
+
+    def __init__(self, now: float = 1_795_230_000.0) -> None:
+        self._now = now
+        self.on_sleep: Callable[[], None] = lambda: None
+
+    def now(self) -> float:
+        return self._now
+
+    def monotonic(self) -> float:
+        return self._now
+
+    def sleep(self, seconds: float) -> None:
+        self._now += seconds
+        self.on_sleep()
+
+
+@dataclass
+class FakeContainer:
+    """A container as Docker would show it."""
+
+    name: str
+    image: str
+    folder: str
+    status: str = "running"
+    id: str = ""
+    started_at: str = STARTED_AT
+    restart_count: int = 0
+    exit_code: int = 0
+
+    def shown(self) -> dict[str, Any]:
+        labels = {"com.docker.compose.project.working_dir": self.folder}
+        return {
+            "Id": self.id,
+            "Name": f"/{self.name}",
+            "RestartCount": self.restart_count,
+            "State": {
+                "Status": self.status,
+                "StartedAt": self.started_at,
+                "ExitCode": self.exit_code,
+            },
+            "Config": {"Image": self.image, "Labels": labels},
+        }
+
+
+@dataclass
+class FakeMachine:
+    """Docker, systemd and disks of a host, as their commands show them.
+
+    ``fail`` maps the beginning of a command to what it answers instead; ``calls`` keeps every
+    command that changes something.
+    """
+
+    images: set[str] = field(default_factory=set)
+    registry: set[str] = field(default_factory=set)
+    containers: dict[str, FakeContainer] = field(default_factory=dict)
+    logs: dict[str, str] = field(default_factory=dict)
+    fail: dict[str, Completed] = field(default_factory=dict)
+    hooks: dict[str, Callable[[], None]] = field(default_factory=dict)
+    calls: list[str] = field(default_factory=list)
+    logins: dict[str, str] = field(default_factory=dict)
+    compose_v2: bool = False
+    other: dict[str, Callable[[list[str]], Completed]] = field(default_factory=dict)
+    _made: int = 0
+
+    def run(self, words: Sequence[str], *, timeout_s: float, stdin: str = "") -> Completed:
+        assert timeout_s > 0
+        line = " ".join(_without_config(words))
+        for beginning, hook in list(self.hooks.items()):
+            if line.startswith(beginning):
+                hook()
+        for beginning, answer in self.fail.items():
+            if line.startswith(beginning):
+                return answer
+        return self._answer(_without_config(words), line, stdin)
+
+    def _answer(self, words: list[str], line: str, stdin: str) -> Completed:
+        if words[0] in self.other:
+            self.calls.append(line)
+            return self.other[words[0]](words)
+        if words[:2] == ["docker", "inspect"]:
+            return self._inspect(words[4:])
+        if words[:3] == ["docker", "image", "inspect"]:
+            return Completed(0 if words[-1] in self.images else 1)
+        if words[:2] == ["docker", "ps"]:
+            return self._ps(words)
+        if words[:2] == ["docker", "logs"]:
+            known = words[-1] in self.containers
+            return Completed(0 if known else 1, out=self.logs.get(words[-1], ""))
+        if words[:2] == ["docker", "compose"] and not self.compose_v2:
+            return Completed(1, err="docker: 'compose' is not a docker command.")
+        if line.endswith("version"):
+            return Completed(0, out="1.29.2")
+        self.calls.append(line)
+        return self._change(words, line, stdin)
+
+    def _change(self, words: list[str], line: str, stdin: str) -> Completed:
+        verb = words[1]
+        if "up -d" in line:
+            self._up(Path(words[words.index("--project-directory") + 1]))
+        elif words[0] == "systemctl":
+            pass
+        elif verb == "login":
+            self.logins[words[-1]] = stdin
+        elif verb == "pull":
+            if words[-1] not in self.registry:
+                return Completed(1, err=f"manifest for {words[-1]} not found: manifest unknown")
+            self.images.add(words[-1])
+        elif verb == "stop":
+            self.containers[words[-1]].status = "exited"
+        elif verb == "restart":
+            self.containers[words[-1]].started_at = f"{STARTED_AT[:-1]}1Z"
+        elif verb == "rm":
+            del self.containers[words[-1]]
+        elif verb == "tag":
+            self.images.add(words[-1])
+        elif verb == "build":
+            self.images.add(words[words.index("--tag") + 1])
+        elif verb == "push":
+            self.registry.add(words[-1])
+        elif verb != "logout":
+            raise AssertionError(f"an unprepared command: {line}")
+        return Completed(0)
+
+    def _inspect(self, names: list[str]) -> Completed:
+        found = [self.containers[name].shown() for name in names if name in self.containers]
+        missing = [name for name in names if name not in self.containers]
+        err = "\n".join(f"Error response from daemon: No such container: {n}" for n in missing)
+        return Completed(1 if missing else 0, out=json.dumps(found), err=err)
+
+    def _ps(self, words: list[str]) -> Completed:
+        wanted = words[words.index("--filter") + 1]
+        if wanted.startswith("publish="):
+            return Completed(0, out="")
+        return Completed(0, out="\n".join(self.containers))
+
+    def _up(self, folder: Path) -> None:
+        manifest = json.loads((folder / "release.json").read_text())
+        images = manifest["facts"]["images"]
+        for name in [FRONT, *(f"{ENGINE_PREFIX}{i}" for i in range(manifest["facts"]["replicas"]))]:
+            image = images["front" if name == FRONT else "engine"]
+            assert image in self.images, f"compose would have to pull {image}"
+            self._made += 1
+            self.containers[name] = FakeContainer(
+                name, image, str(folder), id=f"container-{self._made}"
+            )
+
+
+def _without_config(words: Sequence[str]) -> list[str]:
+    kept = list(words)
+    if "--config" in kept:
+        at = kept.index("--config")
+        del kept[at : at + 2]
+    return kept
+
+
+@dataclass
+class EngineBehaviour:
+    """How the stub engine behaves from now on."""
+
+    status: int = 200
+    hang: threading.Event | None = None  # answers wait for it
+    first_token_s: float = 0.0
+    broken_stream: bool = False
+    steps: int = 0
+    steps_move: bool = True
+    healthy: bool = True
+    secret: str = "hop"
+    asked: list[dict[str, Any]] = field(default_factory=list)
+
+
+METRICS = """\
+# HELP vllm:num_requests_running Number of requests in model execution batches.
+# TYPE vllm:num_requests_running gauge
+vllm:num_requests_running{{engine="0",model_name="mistral-7b"}} 2.0
+vllm:num_requests_waiting{{engine="0",model_name="mistral-7b"}} 1.0
+vllm:kv_cache_usage_perc{{engine="0",model_name="mistral-7b"}} 0.25
+vllm:iteration_tokens_total_count{{engine="0",model_name="mistral-7b"}} {steps}
+"""
+
+
+@contextmanager
+def stub_engine(behaviour: EngineBehaviour) -> Iterator[int]:
+    """An engine's HTTP face on loopback; yields its port."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+        def do_GET(self) -> None:
+            if self.path == "/metrics":
+                self._say(200, METRICS.format(steps=behaviour.steps))
+            else:
+                self._say(200 if behaviour.healthy else 503, "")
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            behaviour.asked.append(body)
+            if behaviour.steps_move:
+                behaviour.steps += 1
+            if behaviour.hang is not None:
+                behaviour.hang.wait(10)
+            if self.headers["Authorization"] != f"Bearer {behaviour.secret}":
+                self._say(401, '{"error":"Unauthorized"}')
+            elif behaviour.status != 200 or not body["stream"]:
+                self._say(behaviour.status, '{"choices":[{"text":"a"}]}')
+            else:
+                end = "" if behaviour.broken_stream else "data: [DONE]\n\n"
+                self._say(200, 'data: {"choices":[{"text":"a"}]}\n\n' + end)
+
+        def _say(self, status: int, text: str) -> None:
+            data = text.encode()
+            try:
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+            except OSError:
+                pass  # the asker's deadline passed
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield int(server.server_address[1])
+    finally:
+        if behaviour.hang is not None:
+            behaviour.hang.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
