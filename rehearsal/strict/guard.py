@@ -1,0 +1,84 @@
+"""Put the strict layer in front of boto3."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import boto3
+
+from rehearsal.strict.balancing import RULES as BALANCING
+from rehearsal.strict.compute import RULES as COMPUTE
+from rehearsal.strict.monitoring import RULES as MONITORING
+from rehearsal.strict.refusal import Look, Params, Refusal, RefusedByAws, Rule
+from rehearsal.strict.scaling import RULES as SCALING
+from rehearsal.strict.shapes import violations
+from rehearsal.strict.storage import RULES as STORAGE
+from rehearsal.strict.tags import check_tags
+
+EVENT = "provide-client-params"
+RULES: dict[tuple[str, str], tuple[Rule, ...]] = {
+    **BALANCING,
+    **COMPUTE,
+    **MONITORING,
+    **SCALING,
+    **STORAGE,
+}
+
+C = TypeVar("C")
+
+
+def guard(client: C, *, endpoint_url: str | None = None) -> C:
+    """Make *client* refuse what AWS refuses; returns it. Guarding twice is guarding once."""
+    meta = client.meta  # type: ignore[attr-defined]  # every boto3 client has one
+    _register(meta.events, meta.region_name, endpoint_url)
+    return client
+
+
+def guard_session(session: boto3.Session, *, endpoint_url: str | None = None) -> boto3.Session:
+    """Make every client that *session* makes from now on refuse what AWS refuses."""
+    _register(session.events, session.region_name, endpoint_url)
+    return session
+
+
+def objection(service: str, operation: str, model: Any, params: Params, look: Look) -> str:
+    """Why AWS would refuse the call, "" when it would not; for calls that moto lacks."""
+    refusal = _refusal(service, operation, model, params, look)
+    return f"{refusal.code}: {refusal.message}" if refusal else ""
+
+
+def _register(events: Any, region: str | None, endpoint_url: str | None) -> None:
+    def handler(params: Params, model: Any, **_: Any) -> None:
+        service, operation = model.service_model.service_name, model.name
+        refusal = _refusal(service, operation, model, params, look)
+        if refusal is not None:
+            raise RefusedByAws(refusal, operation)
+
+    def look(service: str) -> Any:
+        return _look(service, region, endpoint_url)
+
+    events.register(f"{EVENT}.*.*", handler, unique_id="llm-fleet-strict")
+
+
+def _look(service: str, region: str | None, endpoint_url: str | None) -> Any:
+    """A client of its own for rules: unguarded, and never with real credentials."""
+    return boto3.Session().client(
+        service,  # type: ignore[call-overload]  # any service
+        region_name=region or "us-east-1",
+        endpoint_url=endpoint_url,
+        aws_access_key_id="testing",
+        aws_secret_access_key="testing",
+    )
+
+
+def _refusal(
+    service: str, operation: str, model: Any, params: Params, look: Look
+) -> Refusal | None:
+    if model.input_shape is not None:
+        wrong = list(violations(model.input_shape, params))
+        if wrong:
+            return Refusal("ValidationError", f"{service}:{operation}: {'; '.join(wrong)}")
+    for rule in (check_tags, *RULES.get((service, operation), ())):
+        refusal = rule(params, look)
+        if refusal is not None:
+            return refusal
+    return None
