@@ -11,24 +11,19 @@ WARM_UP_TOKENS = 16
 LONG_PROMPT_CHARACTERS = 8192
 
 _SENTENCE = "The agent warms the engine with a prompt that is long enough to fill a whole step. "
-_TEMPLATE_TOKENS = 128  # of the chat template around a prompt, generously
+_TAG_TOKENS = 128  # that the agent puts before a prompt, generously
 
 
 def agent_config(
     environment: Environment,
     *,
     served_name: str,
-    chat: bool,
     replicas: Sequence[dict[str, int]],
 ) -> str:
-    """The document. *replicas* are ``{"index", "port"}``; times are seconds.
-
-    With *chat* the model is asked through chat completions, else through completions.
-    """
+    """The document. *replicas* are ``{"index", "port"}``; times are seconds."""
     health = environment.health
     document = {
         "model": served_name,
-        "chat": chat,
         "replicas": list(replicas),
         "ready_timeout_s": health.ready_timeout_s,
         "warmup": {
@@ -53,8 +48,8 @@ def long_prompt(context: int) -> str:
     """A prompt that fits into *context* tokens under every tokenizer.
 
     None makes more than one token of an ASCII character, so its length in characters, with the
-    answer and the chat template, stays below *context*.
+    answer and the agent's own words, stays below *context*.
     """
-    room = context - WARM_UP_TOKENS - _TEMPLATE_TOKENS
+    room = context - WARM_UP_TOKENS - _TAG_TOKENS
     characters = max(len("hello"), min(LONG_PROMPT_CHARACTERS, room * 3 // 4))
     return (_SENTENCE * (characters // len(_SENTENCE) + 1))[:characters]

@@ -92,7 +92,6 @@ def render_release(
         "agent.json": agent_config(
             environment,
             served_name=served_name,
-            chat=model.chat is not False,
             replicas=[{"index": one["index"], "port": one["port"]} for one in hosted],
         ),
         "host.pyz": host_bundle(),

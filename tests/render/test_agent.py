@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provision.agent.settings import AgentSettings
-from provision.catalog.models import model, models
 from provision.config.environment import ModelChoice
 from provision.render.agent import WARM_UP_TOKENS, long_prompt
 from tests.render.releases import LAYOUT, environment, release, render, text
@@ -42,18 +41,6 @@ def test_clients_name_for_the_model_is_the_agents() -> None:
     assert json.loads(text(rendered, "agent.json"))["model"] == "assistant"
 
 
-def test_a_base_model_is_not_asked_to_chat() -> None:
-    """It has no chat template; everything else, also what nobody looked at, is asked to."""
-    asked = {
-        name: json.loads(
-            text(render(replace(environment("dev"), model=ModelChoice(name))), "agent.json")
-        )["chat"]
-        for name in models()
-    }
-
-    assert asked == {name: model(name).chat is not False for name in models()}
-
-
 @settings(deadline=None)
 @given(st.integers(64, 1_048_576))
 def test_the_long_prompt_fits_under_every_tokenizer(context: int) -> None:
@@ -62,4 +49,5 @@ def test_the_long_prompt_fits_under_every_tokenizer(context: int) -> None:
 
     assert prompt.isascii()
     assert 0 < len(prompt) <= 8192
-    assert len(prompt) + min(WARM_UP_TOKENS, context // 4) < context
+    tag = len("[ffffffff-1700000000.000] ")
+    assert len(prompt) + tag + min(WARM_UP_TOKENS, context // 4) < context
