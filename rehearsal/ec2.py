@@ -26,7 +26,8 @@ OFF = ("shutting-down", "terminated")
 
 def client(service: str, settings: Settings) -> Any:
     """A boto3 client for the room's AWS API, never with the operator's own credentials."""
-    return boto3.client(
+    make: Any = boto3.client
+    return make(
         service,
         region_name=settings.region,
         endpoint_url=settings.api,
@@ -78,17 +79,22 @@ class Instance:
 class Follower:
     """Makes the machine look like what EC2 says, twice a second, in a thread of its own."""
 
-    def __init__(self, settings: Settings, machine: Machine, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        machine: Machine,
+        volumes: VolumeStore,
+        say: Callable[[str], None],
+    ) -> None:
         self._settings = settings
         self._machine = machine
         self._say = say
         self._ec2 = client("ec2", settings)
-        self._volumes = VolumeStore(settings.state / "volumes")
+        self._volumes = volumes
         self._pool = ThreadPoolExecutor(max_workers=8)
         self._jobs: dict[str, Future[None]] = {}
         self._instances: dict[str, Instance] = {}
         self._attached: dict[str, Instance] = {}
-        self._snapshots: set[str] = set()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="ec2", daemon=True)
 
@@ -214,7 +220,6 @@ class Follower:
 
     def _follow_volumes(self) -> None:
         volumes = {v["VolumeId"]: v for v in self._ec2.describe_volumes()["Volumes"]}
-        self._follow_snapshots()
         wanted = {}
         for volume_id, volume in volumes.items():
             for attachment in volume.get("Attachments", []):
@@ -257,10 +262,3 @@ class Follower:
         if deleted:
             self._volumes.delete(volume_id)
         del self._attached[volume_id]
-
-    def _follow_snapshots(self) -> None:
-        found = self._ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"]
-        for snapshot in found:
-            if snapshot["SnapshotId"] not in self._snapshots:
-                self._snapshots.add(snapshot["SnapshotId"])
-                self._volumes.snapshot(snapshot["VolumeId"], snapshot["SnapshotId"])

@@ -14,7 +14,11 @@ from rehearsal.units import Unit, UnitError, parse
 
 FOLDERS = ("/etc/systemd/system", "/run/systemd/system", "/lib/systemd/system")
 WANTS = Path("/etc/systemd/system/multi-user.target.wants")
-QUIET_FLAGS = ("--no-pager", "--system", "--no-ask-password", "--full", "-l", "--no-legend")
+QUIET = frozenset({"-q", "--quiet"})
+IGNORED = frozenset({"--no-pager", "--system", "--no-ask-password", "--full", "-l", "--no-legend"})
+FLAGS = QUIET | IGNORED | {"--now", "--value", "--no-block", "-p"}
+PROPERTY = "--property="
+ASKS = ("is-active", "is-failed", "is-enabled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,25 @@ class Manager:
     async def _dispatch(
         self, verb: str, names: list[str], flags: set[str], words: list[str]
     ) -> Reply:
-        each: dict[str, Callable[[str], Awaitable[None]]] = {
+        strange = [flag for flag in flags if flag not in FLAGS and not flag.startswith(PROPERTY)]
+        if strange:
+            return _refused(f"systemctl {verb} {' '.join(sorted(strange))}")
+        if action := self._actions().get(verb):
+            return await self._act(action, names, wait="--no-block" not in flags)
+        if verb in ("enable", "disable"):
+            return await self._enable(verb, names, now="--now" in flags)
+        questions: dict[str, Callable[[], Reply]] = {
+            **{v: lambda: self._ask(verb, names, quiet=bool(flags & QUIET)) for v in ASKS},
+            "daemon-reload": self._daemon_reload,
+            "reset-failed": lambda: self._reset(names),
+            "status": lambda: self._status(names),
+            "show": lambda: self._show(words, flags),
+            "cat": lambda: Reply(stdout="".join(_file(name).read_text() for name in names)),
+        }
+        return questions[verb]() if verb in questions else _refused(f"systemctl {verb}")
+
+    def _actions(self) -> dict[str, Callable[[str], Awaitable[None]]]:
+        return {
             "start": self._start,
             "stop": self._stop,
             "restart": self._restart,
@@ -70,35 +92,22 @@ class Manager:
             "reload": self._reload,
             "reload-or-restart": self._restart,
         }
-        known = flags - set(QUIET_FLAGS) - {"-q", "--quiet", "--now", "--value", "--no-block"}
-        known = {flag for flag in known if not flag.startswith(("-p", "--property"))}
-        if known:
-            return _refused(f"systemctl {verb} {' '.join(sorted(known))}")
-        if verb in each:
-            jobs = asyncio.gather(*(each[verb](name) for name in names))
-            if "--no-block" in flags:
-                self._background.add(jobs)
-                jobs.add_done_callback(self._finish)
-            else:
-                await jobs
-            return Reply()
-        if verb in ("enable", "disable"):
-            return await self._enable(verb, names, now="--now" in flags)
-        if verb in ("is-active", "is-failed", "is-enabled"):
-            return self._ask(verb, names, quiet=bool(flags & {"-q", "--quiet"}))
-        if verb == "daemon-reload":
-            return self._daemon_reload()
-        if verb == "reset-failed":
-            for name in names or list(self._services):
-                self._service(name).reset()
-            return Reply()
-        if verb == "status":
-            return self._status(names)
-        if verb == "show":
-            return self._show(words, flags)
-        if verb == "cat":
-            return Reply(stdout="".join(_file(name).read_text() for name in names))
-        return _refused(f"systemctl {verb}")
+
+    async def _act(
+        self, action: Callable[[str], Awaitable[None]], names: list[str], *, wait: bool
+    ) -> Reply:
+        jobs = asyncio.gather(*(action(name) for name in names))
+        if wait:
+            await jobs
+        else:
+            self._background.add(jobs)
+            jobs.add_done_callback(self._finish)
+        return Reply()
+
+    def _reset(self, names: list[str]) -> Reply:
+        for name in names or list(self._services):
+            self._service(name).reset()
+        return Reply()
 
     def _finish(self, jobs: asyncio.Future[list[None]]) -> None:
         self._background.discard(jobs)
@@ -185,7 +194,7 @@ class Manager:
         return Reply(code, stdout="".join(lines))
 
     def _show(self, words: list[str], flags: set[str]) -> Reply:
-        wanted = [flag.partition("=")[2] for flag in flags if flag.startswith("--property=")]
+        wanted = [flag.partition("=")[2] for flag in flags if flag.startswith(PROPERTY)]
         if "-p" in flags:
             wanted += [word for word in words if word[0].isupper()]
         names = [_full(word) for word in words if not word[0].isupper()]

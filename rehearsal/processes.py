@@ -6,6 +6,7 @@ another process in the meantime is never signalled.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -89,6 +90,8 @@ class Process:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if not self.alive():
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(self.pid, os.WNOHANG)
                 return True
             time.sleep(0.02)
         return False

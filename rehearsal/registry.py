@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ def handler(ecr: Any, registry: str, say: Callable[[str], None]) -> type[QuietHa
                 target = event["target"]
                 if event["action"] == "push" and target.get("tag"):
                     try:
-                        record(ecr, registry, target["repository"], target["tag"])
+                        record(ecr, registry, target)
                     except (ClientError, OSError) as error:
                         say(f"registry event: {error}")
             self.answer(200)
@@ -60,25 +60,28 @@ def handler(ecr: Any, registry: str, say: Callable[[str], None]) -> type[QuietHa
     return Handler
 
 
-def record(ecr: Any, registry: str, repository: str, tag: str) -> None:
-    """Tell ECR of an image that the registry holds; a repository that ECR lacks is left out."""
+def record(ecr: Any, registry: str, target: Mapping[str, str]) -> None:
+    """Tell ECR of an image that was pushed; a repository that ECR lacks is left out.
+
+    The manifest is asked for by digest: the event comes before the registry knows the tag.
+    """
+    repository, digest = target["repository"], target["digest"]
+    known = {r["repositoryName"] for r in ecr.describe_repositories()["repositories"]}
+    if repository not in known:
+        return
     request = urllib.request.Request(
-        f"http://{registry}/v2/{repository}/manifests/{tag}",
+        f"http://{registry}/v2/{repository}/manifests/{digest}",
         headers={"Accept": ", ".join(MANIFESTS)},
     )
     with urllib.request.urlopen(request, timeout=10) as answer:
         manifest = answer.read().decode()
-        digest = answer.headers["Docker-Content-Digest"]
         kind = answer.headers["Content-Type"]
-    known = {r["repositoryName"] for r in ecr.describe_repositories()["repositories"]}
-    if repository not in known:
-        return
     try:
         ecr.put_image(
             repositoryName=repository,
             imageManifest=manifest,
             imageManifestMediaType=kind,
-            imageTag=tag,
+            imageTag=target["tag"],
             imageDigest=digest,
         )
     except ClientError as error:

@@ -12,17 +12,23 @@ from dataclasses import dataclass
 
 # Said by real unit files, and without an effect in a rehearsal.
 IGNORED = frozenset(
-    "Description Documentation StandardOutput StandardError SyslogIdentifier LimitNOFILE"
-    " LimitMEMLOCK LimitNPROC LimitCORE TasksMax Delegate OOMScoreAdjust Nice NotifyAccess"
-    " NoNewPrivileges ProtectSystem ProtectHome PrivateTmp ReadWritePaths UMask Before"
-    " DefaultDependencies Alias Also ProtectKernelTunables ProtectControlGroups"
-    " RestrictSUIDSGID LockPersonality SuccessExitStatus RuntimeDirectoryPreserve".split()
+    {
+        *("Description", "Documentation", "StandardOutput", "StandardError", "SyslogIdentifier"),
+        *("LimitNOFILE", "LimitMEMLOCK", "LimitNPROC", "LimitCORE", "TasksMax", "Delegate"),
+        *("OOMScoreAdjust", "Nice", "NotifyAccess", "NoNewPrivileges", "ProtectSystem"),
+        *("ProtectHome", "PrivateTmp", "ReadWritePaths", "UMask", "Before", "Also", "Alias"),
+        *("DefaultDependencies", "RuntimeDirectoryPreserve", "SuccessExitStatus"),
+    }
 )
 KNOWN = frozenset(
-    "After Requires Wants Type ExecStart ExecStartPre ExecStartPost ExecStop ExecReload Restart"
-    " RestartSec Environment EnvironmentFile WorkingDirectory RemainAfterExit TimeoutStartSec"
-    " TimeoutStopSec TimeoutSec KillMode KillSignal RuntimeDirectory StateDirectory WantedBy"
-    " StartLimitBurst StartLimitIntervalSec ConditionPathExists User".split()
+    {
+        *("After", "Requires", "Wants", "WantedBy", "ConditionPathExists", "Type", "User"),
+        *("ExecStart", "ExecStartPre", "ExecStartPost", "ExecStop", "ExecReload"),
+        *("Restart", "RestartSec", "StartLimitBurst", "StartLimitIntervalSec"),
+        *("Environment", "EnvironmentFile", "WorkingDirectory", "RemainAfterExit"),
+        *("TimeoutStartSec", "TimeoutStopSec", "TimeoutSec", "KillMode", "KillSignal"),
+        *("RuntimeDirectory", "StateDirectory"),
+    }
 )
 TYPES = ("simple", "exec", "notify", "oneshot")
 RESTARTS = ("no", "always", "on-failure", "on-success", "on-abnormal")
@@ -138,8 +144,8 @@ def seconds(text: str) -> float | None:
 
 def _directives(name: str, text: str) -> dict[str, list[str]]:
     said: dict[str, list[str]] = {}
-    for line in text.replace("\\\n", " ").splitlines():
-        line = line.strip()
+    for raw in text.replace("\\\n", " ").splitlines():
+        line = raw.strip()
         if not line or line[0] in "#;[":
             continue
         key, equals, value = (part.strip() for part in line.partition("="))

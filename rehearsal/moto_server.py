@@ -1,0 +1,94 @@
+"""moto as this machine's AWS, with target health as the rehearsal's load balancer sees it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from moto.ec2.models.elastic_block_store import EBSBackend
+from moto.elbv2 import models
+from moto.elbv2.exceptions import TargetGroupNotFoundError
+from moto.server import ThreadedMotoServer
+
+from rehearsal.alb_health import DRAINING, INITIAL, Board, Health
+
+UNUSED = Health("unused", "Target.NotInUse", "Target is not in the running state")
+
+
+def serve(
+    address: str, port: int, board: Board, on_snapshot: Callable[[str, str], None]
+) -> ThreadedMotoServer:
+    """Start moto on *address*.
+
+    Its DescribeTargetHealth reads *board*; *on_snapshot* is called with volume and snapshot id when
+    a snapshot is made (asking moto for snapshots costs it a second each time: it has 1,300).
+    """
+    _patch_health(board)
+    _patch_snapshots(on_snapshot)
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address=address, port=port, verbose=False)
+    server.start()
+    return server
+
+
+def _patch_health(board: Board) -> None:
+    judge = models.FakeTargetGroup.health_for
+
+    def health_for(group: Any, target: dict[str, Any], ec2: Any) -> Any:
+        moto_says = judge(group, target, ec2)
+        port = int(moto_says.port)
+        if (target["Id"], port) in board.draining(group.arn):
+            return _status(target["Id"], port, group, DRAINING)
+        if moto_says.status != "healthy":
+            return moto_says
+        if target["Id"].startswith("i-") and not _runs(target["Id"], ec2):
+            return _status(target["Id"], port, group, UNUSED)
+        return _status(
+            target["Id"], port, group, board.get(group.arn, target["Id"], port) or INITIAL
+        )
+
+    def describe(backend: Any, target_group_arn: str, targets: list[dict[str, Any]]) -> list[Any]:
+        group = backend.target_groups.get(target_group_arn)
+        if group is None:
+            raise TargetGroupNotFoundError()
+        if not targets:
+            targets = list(group.targets.values())
+            known = {(target["Id"], int(target["Port"])) for target in targets}
+            leaving = set(board.draining(target_group_arn)) - known
+            targets += [{"Id": name, "Port": port} for name, port in sorted(leaving)]
+        return [group.health_for(target, backend.ec2_backend) for target in targets]
+
+    _replace(models.FakeTargetGroup, "health_for", health_for)
+    _replace(models.ELBv2Backend, "describe_target_health", describe)
+
+
+def _patch_snapshots(on_snapshot: Callable[[str, str], None]) -> None:
+    create = EBSBackend.create_snapshot
+
+    def create_snapshot(backend: Any, volume_id: str, *args: Any, **kwargs: Any) -> Any:
+        snapshot = create(backend, volume_id, *args, **kwargs)
+        on_snapshot(volume_id, snapshot.id)
+        return snapshot
+
+    _replace(EBSBackend, "create_snapshot", create_snapshot)
+
+
+def _replace(owner: type, name: str, function: Callable[..., Any]) -> None:
+    setattr(owner, name, function)
+
+
+def _runs(instance: str, ec2: Any) -> bool:
+    found = ec2.get_instance_by_id(instance)
+    return found is not None and found.state == "running"
+
+
+def _status(name: str, port: int, group: Any, health: Health) -> Any:
+    return models.FakeHealthStatus(
+        name,
+        str(port),
+        group.health_check_port,
+        health.state,
+        health.reason or None,
+        health.description or None,
+    )
