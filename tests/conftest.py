@@ -5,9 +5,14 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import settings
 from pytest_socket import socket_allow_hosts
 
 LOOPBACK_AND_LAB = ["127.0.0.1", "::1", "localhost", "10.97.0.0/16"]
+
+# A busy machine is slow, not wrong.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 
 @pytest.fixture(autouse=True)

@@ -49,7 +49,7 @@ def one_of(values: Collection[Any]) -> Rule:
 
 def matching(pattern: str, says: str, hint: str = "") -> Rule:
     """Text of a certain form."""
-    compiled = re.compile(pattern)
+    compiled = re.compile(pattern, re.ASCII)
     return Rule(says, lambda value: compiled.fullmatch(value) is not None, lambda _: hint)
 
 
@@ -71,7 +71,10 @@ def is_vpc_network(text: str) -> bool:
 
 def is_safe_url(text: str) -> bool:
     """HTTPS, or plain HTTP to a place that only the private network can reach."""
-    url = urlsplit(text)
+    try:
+        url = urlsplit(text)
+    except ValueError:  # a bracket that is no IPv6 address
+        return False
     host = url.hostname or ""
     if url.scheme == "https":
         return "." in host or host == "localhost"

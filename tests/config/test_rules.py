@@ -99,6 +99,7 @@ def test_registries(image: str, host: str) -> None:
         ("http://mirror.example.com", False),
         ("ftp://10.0.0.1", False),
         ("https://", False),
+        ("http://[10.0.0.1", False),
         ("10.0.0.1:5000", False),
     ],
 )
