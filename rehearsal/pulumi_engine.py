@@ -123,7 +123,8 @@ class _Monitor(mocks.MockMonitor):
 
     def RegisterResource(self, request: Any) -> Any:  # the gRPC method's name
         self._engine.note_options(request)
-        return super().RegisterResource(request)
+        register: Callable[[Any], Any] = super().RegisterResource
+        return register(request)
 
 
 def run_program(program: Callable[[], None], engine: Engine, *, project: str, stack: str) -> None:
@@ -146,8 +147,8 @@ def run_program(program: Callable[[], None], engine: Engine, *, project: str, st
             logger=quiet,
             monitor=_Monitor(engine),
         )
-        settings.set_root_resource(None)
-        loop.run_until_complete(run_in_stack(_returning_none(program)))
+        _forget()
+        loop.run_until_complete(run_in_stack(program))
     finally:
         _forget()
         _drop_unfinished(loop)
@@ -163,17 +164,10 @@ def _drop_unfinished(loop: asyncio.AbstractEventLoop) -> None:
     loop.run_until_complete(asyncio.gather(*waiting, return_exceptions=True))
 
 
-def _returning_none(program: Callable[[], None]) -> Callable[[], None]:
-    def run() -> None:
-        program()
-
-    return run
-
-
 def _forget() -> None:
     settings.SETTINGS.rpc_manager.clear()
     settings.SETTINGS.outputs.clear()
-    settings.set_root_resource(None)
+    settings.set_root_resource(None)  # type: ignore[arg-type]  # the SDK's own tests do the same
 
 
 def _plain(value: Any) -> Any:

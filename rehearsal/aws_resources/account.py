@@ -12,9 +12,6 @@ import boto3
 from provision.errors import CloudError
 from rehearsal.strict.guard import guard, objection
 
-# The rehearsal never sees the person's own credentials.
-_KEYS = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
-
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -26,7 +23,7 @@ class Request:
     tags: Mapping[str, str]
 
     def given(self, **names: str) -> dict[str, Any]:
-        """Parameters of a call from those inputs that are there: ``given(CidrBlock="cidrBlock")``."""
+        """Parameters of a call from inputs that are there: ``given(CidrBlock="cidrBlock")``."""
         pairs = ((parameter, self.inputs.get(name)) for parameter, name in names.items())
         return {parameter: value for parameter, value in pairs if value is not None}
 
@@ -63,6 +60,9 @@ class Account:
         self.load_balancer_address = load_balancer_address
         self.recorded: list[Recorded] = []
         self._clients: dict[str, Any] = {}
+        self._session = boto3.Session(  # a rehearsal never sees the person's own credentials
+            aws_access_key_id="testing", aws_secret_access_key="testing", region_name=region
+        )
 
     @cached_property
     def id(self) -> str:
@@ -72,13 +72,11 @@ class Account:
     def client(self, service: str) -> Any:
         """A client that refuses what AWS refuses."""
         if service not in self._clients:
-            client = boto3.Session().client(
+            client = self._session.client(
                 service,  # type: ignore[call-overload]  # any service
-                region_name=self.region,
                 endpoint_url=self.endpoint_url,
-                **_KEYS,
             )
-            self._clients[service] = guard(client, endpoint_url=self.endpoint_url)
+            self._clients[service] = guard(client, look=self.client)
         return self._clients[service]
 
     def record(self, service: str, operation: str, **parameters: Any) -> None:

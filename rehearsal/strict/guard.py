@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, TypeVar
 
 import boto3
@@ -27,16 +28,19 @@ RULES: dict[tuple[str, str], tuple[Rule, ...]] = {
 C = TypeVar("C")
 
 
-def guard(client: C, *, endpoint_url: str | None = None) -> C:
-    """Make *client* refuse what AWS refuses; returns it. Guarding twice is guarding once."""
+def guard(client: C, *, look: Look | None = None, endpoint_url: str | None = None) -> C:
+    """Make *client* refuse what AWS refuses; returns it.
+
+    Rules that ask what is there use *look*, else clients of their own for *endpoint_url*.
+    """
     meta = client.meta  # type: ignore[attr-defined]  # every boto3 client has one
-    _register(meta.events, meta.region_name, endpoint_url)
+    _register(meta.events, look or _looker(meta.region_name, endpoint_url))
     return client
 
 
 def guard_session(session: boto3.Session, *, endpoint_url: str | None = None) -> boto3.Session:
     """Make every client that *session* makes from now on refuse what AWS refuses."""
-    _register(session.events, session.region_name, endpoint_url)
+    _register(session.events, _looker(session.region_name, endpoint_url))
     return session
 
 
@@ -46,28 +50,29 @@ def objection(service: str, operation: str, model: Any, params: Params, look: Lo
     return f"{refusal.code}: {refusal.message}" if refusal else ""
 
 
-def _register(events: Any, region: str | None, endpoint_url: str | None) -> None:
+def _register(events: Any, look: Look) -> None:
     def handler(params: Params, model: Any, **_: Any) -> None:
         service, operation = model.service_model.service_name, model.name
         refusal = _refusal(service, operation, model, params, look)
         if refusal is not None:
             raise RefusedByAws(refusal, operation)
 
-    def look(service: str) -> Any:
-        return _look(service, region, endpoint_url)
-
     events.register(f"{EVENT}.*.*", handler, unique_id="llm-fleet-strict")
 
 
-def _look(service: str, region: str | None, endpoint_url: str | None) -> Any:
-    """A client of its own for rules: unguarded, and never with real credentials."""
-    return boto3.Session().client(
-        service,  # type: ignore[call-overload]  # any service
-        region_name=region or "us-east-1",
-        endpoint_url=endpoint_url,
+def _looker(region: str | None, endpoint_url: str | None) -> Look:
+    """Clients for rules: unguarded, made when asked for, and never with real credentials."""
+    session = boto3.Session(
         aws_access_key_id="testing",
         aws_secret_access_key="testing",
+        region_name=region or "us-east-1",
     )
+
+    @cache
+    def look(service: str) -> Any:
+        return session.client(service, endpoint_url=endpoint_url)  # type: ignore[call-overload]
+
+    return look
 
 
 def _refusal(

@@ -23,8 +23,8 @@ def period(params: Params, look: Look) -> Refusal | None:  # noqa: ARG001  # it 
 
 def evaluation(params: Params, look: Look) -> Refusal | None:  # noqa: ARG001
     """M of N with M <= N, over a day at most (a week for periods of an hour)."""
-    periods = params.get("EvaluationPeriods", 1)
-    datapoints: int = params.get("DatapointsToAlarm", periods)
+    periods = int(params.get("EvaluationPeriods", 1))
+    datapoints = int(params.get("DatapointsToAlarm", periods))
     if not 1 <= datapoints <= periods:
         return Refusal("ValidationError", f"{datapoints} datapoints of {periods} periods")
     seconds = params.get("Period", 60)
