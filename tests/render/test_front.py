@@ -5,12 +5,17 @@ from __future__ import annotations
 import socket
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from provision.agent.cloud import Cloud
+from provision.agent.keys import KeyRing
+from provision.agent.server import in_background, key_server, stop_listening
 from provision.config.environment import EngineSettings, FrontSettings
 from provision.config.timeouts import chain
+from provision.planning.keys import Keys, add
 from provision.render.front import OPEN_PATHS, nginx_config
 from tests.render.stubs import ANNA, BERT, HOP, Front, places, running_front, wait_until
 
@@ -93,6 +98,25 @@ class TestKeys:
             assert unknown.status_code == 503
             assert unknown.json()["error"]["code"] == "key_check_failed"
             assert unknown.headers["retry-after"] == "5"
+
+    def test_the_host_program_answers_the_front(self, tmp_path: Path) -> None:
+        """Its own key server, on the document that ``fab keys`` writes."""
+        ring = KeyRing(tmp_path / "keys.json")
+        document = add(Keys({}), "search", ANNA, now=datetime.now(UTC)).to_json()
+
+        with running_front() as front:
+            front.agent.stop()
+            server = key_server(ring, lambda: 0.0, front.scratch / "agent.sock")
+            in_background(server)
+            early = front.ask()
+            ring.sync(Secrets(document), "client-keys", 0.0)
+            good, bad = front.ask(), front.ask(BERT)
+            stop_listening(server)
+
+            assert early.json()["error"]["code"] == "key_check_failed"
+            assert (good.status_code, bad.status_code) == (200, 401)
+            wait_until(lambda: len(front.log()) == 3)
+            assert [line["key"] for line in front.log()] == ["", "search", ""]
 
 
 class TestPaths:
@@ -310,6 +334,16 @@ def test_several_replicas_and_all_limits_pass_nginx_itself(tmp_path: Path) -> No
     assert done.returncode == 0, done.stderr
     assert "warn" not in done.stderr
     assert text.count("max_fails=0;") == 8
+
+
+class Secrets(Cloud):
+    """Secrets Manager with one secret."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def secret(self, name: str) -> str | None:
+        return self._text
 
 
 def _raw(front: Front, head: str) -> str:
