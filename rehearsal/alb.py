@@ -61,7 +61,6 @@ class LoadBalancer:
         self._board = board
         self._picture = Picture({}, {})
         self._servers: dict[int, asyncio.Server] = {}
-        self._ports: dict[int, int] = {}
         self._watchers: dict[tuple[Key, Group], asyncio.Task[None]] = {}
         self._idle: dict[tuple[str, int], list[Link]] = {}
         self._turns: dict[str, itertools.count[int]] = {}
@@ -76,17 +75,12 @@ class LoadBalancer:
             self._servers[port] = await asyncio.start_server(
                 lambda r, w, port=port: self._client(port, r, w),  # type: ignore[misc]
                 self._address,
-                port if port < 1_000_000 else 0,
+                port,
                 limit=MAX_HEAD,
             )
-            self._ports[port] = self._servers[port].sockets[0].getsockname()[1]
         for port in set(self._servers) - set(picture.rules):
             self._servers.pop(port).close()
         self._rearrange(old, picture)
-
-    def port(self, listener: int) -> int:
-        """The port that a listener really has (a listener above 1,000,000 takes a free one)."""
-        return self._ports[listener]
 
     async def close(self) -> None:
         """Stop listening, checking and carrying."""

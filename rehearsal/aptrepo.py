@@ -24,18 +24,18 @@ PROGRAMS = {
     BASE: ("nvidia-ctk",),
     TOOLKIT: ("nvidia-container-runtime-hook", "nvidia-container-runtime"),
 }
+KEY = "key.gpg"  # armoured, as NVIDIA's is
 SIGNER = "llm-fleet rehearsal <rehearsal@localhost>"
 
 
 def make(folder: Path) -> None:
-    """Write the repository into *folder*: ``gpgkey`` and the flat ``deb/amd64/``."""
+    """Write the repository into *folder*: packages, signed index, and the key as ``key.gpg``."""
     shutil.rmtree(folder, ignore_errors=True)
-    packages = folder / "deb" / "amd64"
-    packages.mkdir(parents=True)
-    stanzas = [_package(name, packages) for name in PROGRAMS]
-    (packages / "Packages").write_text("\n".join(stanzas))
-    (packages / "Release").write_text(_release(packages))
-    _sign(folder, packages)
+    folder.mkdir(parents=True)
+    stanzas = [_package(name, folder) for name in PROGRAMS]
+    (folder / "Packages").write_text("\n".join(stanzas))
+    (folder / "Release").write_text(_release(folder))
+    _sign(folder)
 
 
 def handler(folder: Path) -> type[QuietHandler]:
@@ -92,16 +92,16 @@ def _release(folder: Path) -> str:
     )
 
 
-def _sign(folder: Path, packages: Path) -> None:
+def _sign(folder: Path) -> None:
     # A short path: gpg-agent listens on a socket below it, and socket paths are short.
     with tempfile.TemporaryDirectory(prefix="lf-gpg") as home:
         Path(home).chmod(0o700)
-        gpg = ("gpg", "--homedir", home, "--batch", "--yes", "--quiet", "--pinentry-mode")
-        gpg = (*gpg, "loopback", "--passphrase", "")
+        gpg = ["gpg", "--homedir", home, "--batch", "--yes", "--quiet"]
+        gpg += ["--pinentry-mode", "loopback", "--passphrase", ""]
         try:
             run(*gpg, "--quick-generate-key", SIGNER, "ed25519", "sign", "never")
-            run(*gpg, "--armor", "--output", folder / "gpgkey", "--export")
-            run(*gpg, "--output", packages / "InRelease", "--clearsign", packages / "Release")
+            run(*gpg, "--armor", "--output", folder / KEY, "--export")
+            run(*gpg, "--output", folder / "InRelease", "--clearsign", folder / "Release")
         finally:
             run("gpgconf", "--homedir", home, "--kill", "gpg-agent", check=False)
-    (folder / "gpgkey").chmod(0o644)
+    (folder / KEY).chmod(0o644)

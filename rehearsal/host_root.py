@@ -33,8 +33,8 @@ def build(folder: Path, *, hide: Path, binds: tuple[Path, ...]) -> Path:
     run("mount", "-t", "overlay", "-o", options, "overlay", root)
     run("mount", "-t", "proc", "proc", _folder(root / "proc"))
     run("mount", "--rbind", "/sys", _folder(root / "sys"))
-    for path in ("dev", "run", "tmp", str(hide).lstrip("/")):
-        run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", _folder(root / path))
+    for place in ("dev", "run", "tmp", str(hide).lstrip("/")):
+        run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", _folder(root / place))
     (root / "tmp").chmod(0o1777)
     for name in ("run/lock", "run/sshd", "run/rehearsal", "run/systemd/system"):
         _folder(root / name)

@@ -15,7 +15,10 @@ PIECE = 1 << 20
 
 
 def revision(folder: Path) -> str:
-    """The commit id of what *folder* holds now: 40 hex digits from names and sizes."""
+    """The commit id of what *folder* holds: its ``.revision`` file, or made up."""
+    pinned = folder / ".revision"
+    if pinned.exists():
+        return pinned.read_text().strip()
     lines = [f"{name} {(folder / name).stat().st_size}" for name in _files(folder)]
     return hashlib.sha1("\n".join(lines).encode(), usedforsecurity=False).hexdigest()
 
@@ -96,7 +99,7 @@ def handler(root: Path, gated: tuple[str, ...] = ()) -> type[QuietHandler]:
                 self._refuse(401, "GatedRepo", f"Access to model {name} is restricted")
                 return None
             sha = revision(folder)
-            if wanted != "main" and not sha.startswith(wanted) and wanted != _pinned(folder):
+            if wanted not in ("main", sha):
                 self._refuse(404, "RevisionNotFound", f"Invalid rev id: {wanted}")
                 return None
             return folder
@@ -107,12 +110,6 @@ def handler(root: Path, gated: tuple[str, ...] = ()) -> type[QuietHandler]:
             self.answer(status, body, headers=headers, kind="application/json")
 
     return Handler
-
-
-def _pinned(folder: Path) -> str:
-    """Another revision under which the files may be asked for, from a ``.revision`` file."""
-    file = folder / ".revision"
-    return file.read_text().strip() if file.exists() else ""
 
 
 def _files(folder: Path) -> list[str]:

@@ -9,6 +9,8 @@ from typing import Any
 from moto.ec2.models.elastic_block_store import EBSBackend
 from moto.elbv2 import models
 from moto.elbv2.exceptions import TargetGroupNotFoundError
+from moto.iam.access_control import PermissionResult
+from moto.s3.models import FakeBucket
 from moto.server import ThreadedMotoServer
 
 from rehearsal.alb_health import DRAINING, INITIAL, Board, Health
@@ -26,6 +28,7 @@ def serve(
     """
     _patch_health(board)
     _patch_snapshots(on_snapshot)
+    _ignore_bucket_policies()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address=address, port=port, verbose=False)
     server.start()
@@ -72,6 +75,11 @@ def _patch_snapshots(on_snapshot: Callable[[str, str], None]) -> None:
         return snapshot
 
     _replace(EBSBackend, "create_snapshot", create_snapshot)
+
+
+def _ignore_bucket_policies() -> None:
+    """moto reads a policy without its conditions: "deny plain HTTP" would deny everything."""
+    _replace(FakeBucket, "get_permission", lambda *_: PermissionResult.NEUTRAL)
 
 
 def _replace(owner: type, name: str, function: Callable[..., Any]) -> None:

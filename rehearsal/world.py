@@ -59,7 +59,7 @@ class World:
             gpu=gpu,
             gpus=gpus,
         )
-        leftovers.sweep(self.state, settings.network)
+        self.stop()
         try:
             self._stand_up(settings, engine_python, say)
         except BaseException:
