@@ -3,8 +3,11 @@
 from invoke.collection import Collection
 
 from playbooks import config, keys
+from playbooks.deploy import deploy
 from playbooks.plan import plan
+from playbooks.rehearse import rehearse
 
-ns = Collection(plan)
+ns = Collection(deploy, plan)
 ns.add_collection(config.ns)
 ns.add_collection(keys.ns)
+ns.add_task(rehearse)

@@ -7,7 +7,7 @@ import json
 import sys
 from typing import Any, Callable, Dict, List, Optional
 
-from provision.agent import engine_log, gpu, mirror, seed
+from provision.agent import engine_log, gpu, images, mirror, seed
 from provision.agent.apply import Apply
 from provision.agent.boot import boot
 from provision.agent.cloud import Cloud, Metadata
@@ -120,8 +120,12 @@ def _mirror(_: argparse.Namespace, paths: Paths, events: Events) -> None:
         mirror.mirror(paths, Docker(run), events, mirror.Request.parse(_request()))
 
 
-def _prove_gpu(options: argparse.Namespace, _paths: Paths, events: Events) -> None:
-    gpus = gpu.prove(Docker(run), run, options.image, options.count)
+def _prove_gpu(options: argparse.Namespace, paths: Paths, events: Events) -> None:
+    docker = Docker(run)
+    if not docker.has_image(options.image):
+        with events.phase("pull"):
+            images.ensure(docker, host(paths, events).cloud, [options.image], scratch=paths.run)
+    gpus = gpu.prove(docker, run, options.image, options.count)
     events.emit("gpu-visible", image=options.image, gpus=gpus)
 
 

@@ -16,7 +16,7 @@ INSTALLED = "/opt/llm-fleet/host.pyz"
 _APPLY_S = 3600.0
 _SEED_S = 4 * 3600.0
 _MIRROR_S = 3600.0
-_PROVE_S = 300.0
+_PROVE_S = 3600.0  # it may have to pull the image first
 
 
 def release_folder(release_id: str) -> str:

@@ -10,7 +10,9 @@ from provision.config.environment import Environment
 from provision.errors import PlanError, Refused
 from provision.facts.host import HostFacts
 from provision.facts.inventory import Host, Inventory
+from provision.planning.disk import Disk
 from provision.planning.plan import (
+    AcceptProbeKey,
     ApplyRelease,
     AskThroughLoadBalancer,
     ImageSpec,
@@ -27,6 +29,7 @@ from provision.planning.plan import (
     Wave,
 )
 from provision.planning.release import Release
+from provision.secret import Secret
 
 TRAFFIC_TIMEOUT_S = 300.0
 ANSWER_TIMEOUT_S = 120.0
@@ -46,6 +49,8 @@ class Target:
     revision: str
     weights_folder: str  # in the environment's bucket
     gated: bool | None = False
+    chat: bool = True
+    disk: Disk | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,7 @@ class Situation:
         mirrored: image target -> the registry has it.
         current: the release that booting hosts take.
         hub_token: the environment holds a token for the Hub.
+        new_probe_key: the key to make known to the fronts, None when they have one already.
         partial: only some of the fleet's hosts were asked for.
     """
 
@@ -73,6 +79,7 @@ class Situation:
     mirrored: Mapping[str, bool] = field(default_factory=dict)
     current: str | None = None
     hub_token: bool = False
+    new_probe_key: Secret | None = None
     partial: bool = False
 
     @property
@@ -155,14 +162,17 @@ def _guard_token(target: Target, situation: Situation, secret: str) -> None:
 def _publish(target: Target, situation: Situation) -> Wave:
     release = target.release
     steps = []
+    if situation.new_probe_key:
+        key = AcceptProbeKey(situation.new_probe_key)
+        steps.append(Step(None, "make a probe key", "there is none to ask with", key))
     if not situation.published:
         steps.append(
             Step(None, f"publish {release.id}", "not in the bucket yet", PublishRelease(release))
         )
+    upload = UploadFiles(dict(release.files), release_folder(release.id))  # one copy for all
     for host in situation.reachable:
         if release.id not in situation.facts[host.name].releases:
-            action = UploadFiles(dict(release.files), release_folder(release.id))
-            steps.append(Step(host, f"upload {release.id}", "not on the host yet", action))
+            steps.append(Step(host, f"upload {release.id}", "not on the host yet", upload))
     return Wave("publish and upload", tuple(steps))
 
 
@@ -172,7 +182,7 @@ def _fill_stores(environment: Environment, target: Target, situation: Situation)
     first, *others = situation.reachable
     steps = []
     if missing:
-        names = ", ".join(image.target.rsplit(":", 1)[-1] for image in missing)
+        names = ", ".join(image.tag for image in missing)
         action = MirrorImages(target.release.id, missing)
         steps.append(Step(first, f"mirror {names}", "not in the registry yet", action))
     if not situation.weights_published:
@@ -182,6 +192,7 @@ def _fill_stores(environment: Environment, target: Target, situation: Situation)
             folder=target.weights_folder,
             endpoint=environment.hub.endpoint,
             gated=bool(target.gated),
+            release_id=target.release.id,
         )
         summary = f"fetch {target.repository} into the bucket"
         host = others[0] if others else first
@@ -231,7 +242,7 @@ def _finish(target: Target, situation: Situation, *, changed: bool) -> Wave:
     promote = situation.current != release.id and not situation.partial
     if not changed and not promote:
         return Wave("finish", ())
-    ask = AskThroughLoadBalancer(release.model, ANSWER_TIMEOUT_S)
+    ask = AskThroughLoadBalancer(release.model, ANSWER_TIMEOUT_S, target.chat)
     steps = [
         Step(None, "ask through the load balancer", "an answer must come from our own engine", ask)
     ]
@@ -248,14 +259,30 @@ def _notes(target: Target, situation: Situation) -> Iterator[str]:
         yield "only some hosts: booting hosts keep taking " + (situation.current or "nothing")
     if target.gated is None and not situation.weights_published and not situation.hub_token:
         yield f"nobody knows whether {target.repository} is gated; there is no Hub token"
-    elsewhere = [h.name for h in situation.reachable if situation.facts[h.name].gpus is None]
-    if elsewhere:
-        yield f"no GPU was seen on {_some(elsewhere)}"
+    blind = [host.name for host in situation.reachable if not situation.facts[host.name].gpus]
+    if blind:
+        yield f"no GPU was seen on {_some(blind)}"
+    yield from _short_of_disk(target, situation)
+
+
+def _short_of_disk(target: Target, situation: Situation) -> Iterator[str]:
+    """Hosts that may not hold two images and five releases: a note, for image sizes are guesses.
+
+    The host program itself checks the exact sizes before it fetches.
+    """
+    needed = target.disk.root_volume_gib if target.disk else 0.0
+    for host in situation.reachable:
+        facts = situation.facts[host.name]
+        new = target.release.id not in facts.releases
+        if new and facts.root_free_gib is not None and facts.root_free_gib < needed:
+            yield (
+                f"{host.name} has {facts.root_free_gib:.0f} GiB free; two engine images and five"
+                f" releases may need {needed:.0f}"
+            )
 
 
 def _engine_image(target: Target) -> str:
-    tags = [image.target for image in target.images if ":engine-" in image.target]
-    return (tags or [target.images[0].target])[0]
+    return next(image.target for image in target.images if image.tag.startswith("engine-"))
 
 
 def _some(names: Sequence[str], limit: int = 5) -> str:

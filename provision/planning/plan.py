@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from provision.commands.command import Command
 from provision.facts.inventory import Host
 from provision.planning.release import Release
+from provision.secret import Secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,11 @@ class ImageSpec:
     source: str  # the public image
     dockerfile: str | None = None
 
+    @property
+    def tag(self) -> str:
+        """The target's tag."""
+        return self.target.rpartition(":")[2]
+
 
 @dataclass(frozen=True, slots=True)
 class MirrorImages:
@@ -57,6 +63,14 @@ class SeedWeights:
     folder: str  # "weights/<model>/<revision>" in the bucket
     endpoint: str
     gated: bool
+    release_id: str  # whose host program does it
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptProbeKey:
+    """Let the fronts take *key*, with which deploys ask through the load balancer."""
+
+    key: Secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +117,7 @@ class AskThroughLoadBalancer:
 
     model: str
     timeout_s: float
+    chat: bool = True  # False: a base model, asked for a plain completion
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +132,7 @@ Action = (
     | UploadFiles
     | MirrorImages
     | SeedWeights
+    | AcceptProbeKey
     | PublishRelease
     | ProveGpu
     | ApplyRelease

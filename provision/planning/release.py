@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 MANIFEST = "release.json"
+CURRENT = "releases/current"  # the object that names the release of booting hosts
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,19 @@ def assemble(model: str, files: Mapping[str, str | bytes], facts: Mapping[str, A
     manifest = {"release": f"r-{digest[:12]}", **body}
     text = json.dumps(manifest, indent=2, sort_keys=True) + "\n"
     return Release(f"r-{digest[:12]}", model, {**contents, MANIFEST: text.encode()})
+
+
+def current_document(release_id: str) -> bytes:
+    """The text of :data:`CURRENT`."""
+    return json.dumps({"release": release_id}).encode()
+
+
+def parse_current(text: bytes | None) -> str | None:
+    """The release that :data:`CURRENT` names, None when it names none."""
+    try:
+        return str(json.loads(text)["release"]) if text else None
+    except (ValueError, LookupError, TypeError):
+        return None
 
 
 def _bytes(content: str | bytes) -> bytes:

@@ -1,0 +1,100 @@
+"""Bring hosts to the release that the environment describes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from playbooks.config import ENV_HELP
+from playbooks.frame import confirm, emit_json, finish, progress, task
+from playbooks.session import Session
+
+if TYPE_CHECKING:
+    from provision.executor.outcome import Outcome
+    from provision.planning.plan import Plan
+
+_HELP = {
+    "model": "catalogue name, instead of the one in the environment's file",
+    "env": ENV_HELP,
+    "hosts": "only these: names or addresses, comma-separated, shell patterns",
+    "dry-run": "print the plan and change nothing",
+    "yes": "go on without asking",
+    "accept-downtime": "restart serving hosts all at once",
+    "json": "print JSON only",
+}
+
+
+@task(help=_HELP)
+def deploy(
+    _context: Any,
+    model: str | None = None,
+    env: str | None = None,
+    hosts: str = "*",
+    dry_run: bool = False,
+    yes: bool = False,
+    accept_downtime: bool = False,
+    json: bool = False,
+) -> None:
+    """Set hosts up, start the model, warm it up, check it, take traffic."""
+    from provision.report import plan as plan_report
+
+    with Session.open(env) as session:
+        progress(session.chosen)
+        plan = plan_for(session, model=model, hosts=hosts, accept_downtime=accept_downtime)
+        if not json:
+            print(plan_report.text(plan))
+        outcome = None
+        if plan and not dry_run and (yes or confirm("Go on?")):
+            outcome = carry_out(session, plan)
+        _tell(plan, outcome, json=json)
+
+
+def plan_for(
+    session: Session, *, model: str | None = None, hosts: str = "*", accept_downtime: bool = False
+) -> Plan:
+    """Look at everything and plan the deploy; changes nothing."""
+    import secrets
+
+    from provision.executor.deploy import prepare
+
+    return prepare(
+        session.environment,
+        cloud=session.cloud,
+        shell=session.shell,
+        model=model,
+        hosts=hosts,
+        accept_downtime=accept_downtime,
+        spare_key=f"sk-fleet-{secrets.token_urlsafe(32)}",
+    )
+
+
+def carry_out(session: Session, plan: Plan) -> Outcome:
+    """Execute *plan*, with progress on stderr."""
+    from provision.executor.executor import Executor
+    from provision.report.lines import line
+
+    executor = Executor(
+        shell=session.shell,
+        http=session.http,
+        cloud=session.cloud,
+        clock=session.clock,
+        listener=lambda event: progress(line(event)),
+    )
+    return executor.execute(plan)
+
+
+def _tell(plan: Plan, outcome: Outcome | None, *, json: bool) -> None:
+    from provision.report import outcome as outcome_report
+    from provision.report import plan as plan_report
+
+    if json:
+        result = outcome_report.document(outcome) if outcome else None
+        emit_json(
+            {
+                "ok": outcome is None or outcome.ok,
+                "plan": plan_report.document(plan),
+                "outcome": result,
+            }
+        )
+    elif outcome is not None:
+        print(outcome_report.text(outcome))
+    finish(outcome.exit_code if outcome else 0)

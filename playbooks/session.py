@@ -1,0 +1,82 @@
+"""One environment and its doors, opened when first used and closed at the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from playbooks.choice import choose
+from provision.config.environment import Environment
+
+if TYPE_CHECKING:
+    from provision.connectors.protocols import Clock, Cloud, Http, Shell
+
+
+@dataclass(slots=True)
+class Session:
+    """What a task works with. ``chosen`` says in words why it is this environment.
+
+    A context manager: leaving it ends all connections.
+    """
+
+    environment: Environment
+    chosen: str = ""
+    _cloud: Cloud | None = None
+    _shell: Shell | None = None
+    _http: Http | None = None
+    _clock: Clock | None = None
+
+    @classmethod
+    def open(cls, env: str | None) -> Session:
+        """The environment named by *env*, ``LLM_FLEET_ENV`` or Pulumi's selected stack."""
+        choice = choose(env)
+        return cls(choice.load(), chosen=f"{choice.name}, {choice.source}")
+
+    @property
+    def cloud(self) -> Cloud:
+        """AWS."""
+        if self._cloud is None:
+            from provision.connectors.aws import AwsCloud
+
+            self._cloud = AwsCloud(self.environment)
+        return self._cloud
+
+    @property
+    def shell(self) -> Shell:
+        """SSH to the hosts."""
+        if self._shell is None:
+            from provision.connectors.ssh import FabricShell
+
+            self._shell = FabricShell(self.environment.access, self.environment.region)
+        return self._shell
+
+    @property
+    def http(self) -> Http:
+        """The service itself."""
+        if self._http is None:
+            from provision.connectors.http import HttpxHttp
+
+            self._http = HttpxHttp()
+        return self._http
+
+    @property
+    def clock(self) -> Clock:
+        """Time."""
+        if self._clock is None:
+            from provision.connectors.clock import SystemClock
+
+            self._clock = SystemClock()
+        return self._clock
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._shell is not None:
+            self._shell.close()

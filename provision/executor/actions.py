@@ -1,0 +1,203 @@
+"""Each action of a Plan, carried out through the four doors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from provision.commands import host_program
+from provision.commands.command import Command
+from provision.connectors.protocols import Clock, Cloud, Http, Shell, TemporaryKeys
+from provision.errors import HostError, NotReady
+from provision.executor.host_program import Say, follow
+from provision.executor.service import Traffic, ask
+from provision.facts.inventory import Host
+from provision.planning import probe_key
+from provision.planning.plan import (
+    AcceptProbeKey,
+    Action,
+    ApplyRelease,
+    AskThroughLoadBalancer,
+    MirrorImages,
+    ProveGpu,
+    PublishRelease,
+    Run,
+    SeedWeights,
+    SetCurrent,
+    Step,
+    UploadFiles,
+    WaitInTraffic,
+    WaitReady,
+)
+from provision.planning.release import CURRENT, MANIFEST, Release, current_document
+from provision.secret import Secret
+
+_PARALLEL_PUTS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Did:
+    """What an action left to tell."""
+
+    detail: str = ""
+    phases: Mapping[str, float] = field(default_factory=dict)
+    answer: str = ""
+    chunks: int = 0
+
+
+def changes(step: Step) -> bool:
+    """Whether the step changes something; the others only wait and may be cut at any time."""
+    return not isinstance(step.action, WaitReady | WaitInTraffic | AskThroughLoadBalancer)
+
+
+class Actions:
+    """Carries out single steps; safe from many threads."""
+
+    def __init__(
+        self, *, shell: Shell, http: Http, cloud: Cloud, clock: Clock, stopped: Callable[[], bool]
+    ) -> None:
+        self._shell, self._http, self._cloud, self._clock = shell, http, cloud, clock
+        self._stopped = stopped
+        self._traffic = Traffic(cloud, clock)
+
+    def carry_out(self, step: Step, say: Say) -> Did:
+        """Do *step*, telling *say* about its progress. Raises FleetError when it fails."""
+        if step.host is None:
+            return self._on_environment(step)
+        return self._on_host(step, step.host, say)
+
+    def _on_environment(self, step: Step) -> Did:
+        match step.action:
+            case AcceptProbeKey(key):
+                return self._accept_probe_key(key)
+            case PublishRelease(release):
+                return self._publish(release)
+            case SetCurrent(release_id):
+                self._cloud.put_object(CURRENT, current_document(release_id))
+                return Did()
+            case AskThroughLoadBalancer(model, timeout_s, chat):
+                said = ask(
+                    cloud=self._cloud,
+                    http=self._http,
+                    clock=self._clock,
+                    model=model,
+                    chat=chat,
+                    timeout_s=timeout_s,
+                    stopped=self._stopped,
+                )
+                return Did(f"{said.chunks} chunks streamed", answer=said.text, chunks=said.chunks)
+            case action:
+                raise TypeError(f"{type(action).__name__} needs a host")
+
+    def _on_host(self, step: Step, host: Host, say: Say) -> Did:
+        match step.action:
+            case Run(command):
+                self._shell.run(host, command)
+                return Did()
+            case UploadFiles(files, folder):
+                return self._upload(host, files, folder)
+            case WaitReady(release_id, timeout_s):
+                return self._wait_ready(host, release_id, timeout_s, say)
+            case WaitInTraffic(timeout_s):
+                self._traffic.wait(host, timeout_s=timeout_s, stopped=self._stopped)
+                return Did()
+            case action:
+                report = follow(self._shell, host, self._command(action), say)
+                return Did(phases=report.phases)
+
+    def _command(self, action: Action) -> Command:
+        """How the host program is told to do *action*."""
+        match action:
+            case MirrorImages(release_id):
+                program = host_program.program_of(release_id)
+                return host_program.mirror(self._mirror_document(action), program=program)
+            case SeedWeights():
+                program = host_program.program_of(action.release_id)
+                return host_program.seed_weights(self._seed_document(action), program=program)
+            case ProveGpu(release_id, image, count):
+                program = host_program.program_of(release_id)
+                return host_program.prove_gpu(image, count=count, program=program)
+            case ApplyRelease(release_id):
+                return host_program.apply(release_id)
+            case _:
+                raise TypeError(f"{type(action).__name__} does not belong to a host")
+
+    def _accept_probe_key(self, key: Secret) -> Did:
+        outputs = self._cloud.outputs()
+        known = self._cloud.get_secret(outputs.client_keys_secret)
+        created = datetime.fromtimestamp(self._clock.now(), UTC).isoformat(timespec="seconds")
+        text = probe_key.with_probe(
+            known.reveal() if known else None, key.reveal(), created=created
+        )
+        # The key itself last: whoever finds it may count on the fronts knowing its hash.
+        self._cloud.put_secret(outputs.client_keys_secret, Secret(text))
+        self._cloud.put_secret(outputs.probe_key_secret, key)
+        return Did()
+
+    def _publish(self, release: Release) -> Did:
+        folder = f"releases/{release.id}"
+        others = [path for path in release.files if path != MANIFEST]
+        with ThreadPoolExecutor(_PARALLEL_PUTS) as pool:
+            list(
+                pool.map(
+                    lambda path: self._cloud.put_object(f"{folder}/{path}", release.files[path]),
+                    others,
+                )
+            )
+        # Last, because whoever finds the manifest may count on the rest.
+        self._cloud.put_object(f"{folder}/{MANIFEST}", release.files[MANIFEST])
+        return Did(f"{release.size_bytes / 1024:.0f} KiB")
+
+    def _upload(self, host: Host, files: dict[str, bytes], folder: str) -> Did:
+        begun = self._clock.monotonic()
+        self._shell.upload(host, files, folder)
+        return Did(phases={"upload": self._clock.monotonic() - begun})
+
+    def _mirror_document(self, action: MirrorImages) -> dict[str, Any]:
+        return {
+            "release": action.release_id,
+            "registry": action.images[0].target.split("/", 1)[0],
+            "registry_password": self._cloud.registry_password().reveal(),
+            "images": [asdict(image) for image in action.images],
+        }
+
+    def _seed_document(self, action: SeedWeights) -> dict[str, Any]:
+        token = self._cloud.get_secret(self._cloud.outputs().hub_token_secret)
+        return {
+            "repository": action.repository,
+            "revision": action.revision,
+            "folder": action.folder.removeprefix("weights/"),  # below it in bucket and cache alike
+            "endpoint": action.endpoint,
+            "hub_token": token.reveal() if token else None,
+            "aws": _aws(self._cloud.publisher_keys(action.folder)),
+        }
+
+    def _wait_ready(self, host: Host, release_id: str, timeout_s: float, say: Say) -> Did:
+        begun = self._clock.monotonic()
+        command = host_program.wait(release_id, timeout_s=timeout_s)
+        try:
+            report = follow(self._shell, host, command, say)
+        except HostError as error:
+            if type(error) is not HostError:
+                raise
+            raise NotReady(
+                host.name,
+                error.message.removeprefix(f"{host.name}: "),
+                waited_s=self._clock.monotonic() - begun,
+                hint=error.hint or f"`fab logs --hosts {host.name}` shows what the engine said",
+            ) from error
+        waterfall = report.last.get("waterfall") or report.phases
+        tokens = report.last.get("kv_cache_tokens")
+        detail = f"{tokens:,} KV-cache tokens" if isinstance(tokens, int) else ""
+        return Did(detail, phases={str(name): float(s) for name, s in dict(waterfall).items()})
+
+
+def _aws(keys: TemporaryKeys) -> dict[str, Any]:
+    return {
+        "access_key_id": keys.access_key_id,
+        "secret_access_key": keys.secret_access_key.reveal(),
+        "session_token": keys.session_token.reveal(),
+    }

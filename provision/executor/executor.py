@@ -1,0 +1,162 @@
+"""The loop: wave by wave, hosts side by side, steps in order."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+
+from provision.commands.command import Command
+from provision.connectors.protocols import Clock, Cloud, Http, Shell
+from provision.errors import FleetError, HostUnreachable, PlanError
+from provision.executor.actions import Actions, changes
+from provision.executor.outcome import ENVIRONMENT, Event, Kind, Listener, Outcome
+from provision.executor.tally import Tally
+from provision.facts.inventory import Host
+from provision.planning.plan import Plan, Step, Wave
+
+_MOST_HOSTS_AT_ONCE = 128
+_LOOK_AGAIN_S = 0.2
+_WHAT_RUNS = Command(
+    ("sh", "-c", 'basename "$(readlink /opt/llm-fleet/current || echo /)"'), timeout_s=30
+)
+
+
+class Executor:
+    """Carries out one Plan at a time; the only caller of a door that changes something."""
+
+    def __init__(
+        self,
+        *,
+        shell: Shell,
+        http: Http,
+        cloud: Cloud,
+        clock: Clock,
+        listener: Listener = lambda _: None,
+    ) -> None:
+        self._shell, self._clock = shell, clock
+        self._listener = listener
+        self._speaking = threading.Lock()
+        self._stop = threading.Event()
+        self._changing: set[str] = set()
+        self._actions = Actions(
+            shell=shell, http=http, cloud=cloud, clock=clock, stopped=self._stop.is_set
+        )
+
+    def execute(self, plan: Plan) -> Outcome:
+        """Carry *plan* out as far as it goes.
+
+        A host whose step fails gets no further step; the others finish. Ctrl-C lets running changes
+        finish, a second Ctrl-C cuts them. Raises PlanError, before any change, when a host does not
+        run any more what the Plan expects.
+        """
+        begun = self._clock.monotonic()
+        tally = Tally(plan)
+        self._refuse_stale(plan, tally)
+        for wave in plan:
+            if not wave.steps:
+                continue
+            groups = tally.groups(wave)
+            if self._stop.is_set() or not groups:
+                tally.never_began(wave)
+                continue
+            self._say(Event(Kind.WAVE, wave.title))
+            wave_begun = self._clock.monotonic()
+            self._run(wave, groups, tally)
+            tally.waves[wave.title] = self._clock.monotonic() - wave_begun
+        return tally.outcome(
+            interrupted=self._stop.is_set(), seconds=self._clock.monotonic() - begun
+        )
+
+    def _run(self, wave: Wave, groups: dict[str, tuple[Step, ...]], tally: Tally) -> None:
+        with ThreadPoolExecutor(min(len(groups), _MOST_HOSTS_AT_ONCE)) as pool:
+            futures = [
+                pool.submit(self._steps, wave, name, steps, tally) for name, steps in groups.items()
+            ]
+            self._wait(futures)
+        for future in futures:
+            future.result()  # a bug keeps its traceback
+
+    def _wait(self, futures: Sequence[Future[None]]) -> None:
+        try:
+            wait(futures)
+        except KeyboardInterrupt:
+            self._stop.set()
+            running = len(self._changing)
+            self._note(
+                f"stopping: {running} running change(s) finish first; Ctrl-C again cuts them"
+            )
+            try:
+                while self._changing:
+                    wait(futures, timeout=_LOOK_AGAIN_S)
+            except KeyboardInterrupt:
+                self._note("cutting")
+            self._shell.close()  # ends what only waits
+            wait(futures)
+
+    def _steps(self, wave: Wave, name: str, steps: tuple[Step, ...], tally: Tally) -> None:
+        for index, step in enumerate(steps):
+            if self._stop.is_set():
+                tally.skipped(name, steps[index:])
+                return
+            error = self._step(wave, name, step, tally)
+            if error is not None:
+                tally.failed(name, step, error, cut=self._stop.is_set(), rest=steps[index + 1 :])
+                return
+
+    def _step(self, wave: Wave, name: str, step: Step, tally: Tally) -> FleetError | None:
+        begun = self._clock.monotonic()
+        self._say(Event(Kind.BEGAN, step.summary, name))
+        if changes(step):
+            self._changing.add(name)
+        try:
+            did = self._actions.carry_out(
+                step, lambda text: self._say(Event(Kind.PROGRESS, text, name))
+            )
+        except FleetError as error:
+            seconds = self._clock.monotonic() - begun
+            self._say(Event(Kind.FAILED, f"{step.summary}: {_first_line(error)}", name, seconds))
+            return error
+        finally:
+            self._changing.discard(name)
+        seconds = self._clock.monotonic() - begun
+        tally.done(name, wave, step, did, seconds)
+        text = f"{step.summary} ({did.detail})" if did.detail else step.summary
+        self._say(Event(Kind.DONE, text, name, seconds))
+        return None
+
+    def _refuse_stale(self, plan: Plan, tally: Tally) -> None:
+        hosts = {step.host.name: step.host for wave in plan for step in wave.steps if step.host}
+        looked = [host for name, host in hosts.items() if name in plan.expects]
+        if not looked:
+            return
+        with ThreadPoolExecutor(min(len(looked), _MOST_HOSTS_AT_ONCE)) as pool:
+            found = dict(zip(looked, pool.map(self._what_runs, looked), strict=True))
+        for host, runs in found.items():
+            if isinstance(runs, FleetError):
+                tally.unreachable(host.name, runs)
+            elif runs != plan.expects[host.name]:
+                expected = plan.expects[host.name] or "nothing"
+                raise PlanError(
+                    f"{host.name} runs {runs or 'nothing'} now, not {expected} as when the plan"
+                    " was made; nothing was changed",
+                    hint="somebody else deploys, or the host booted: run the same command again",
+                )
+
+    def _what_runs(self, host: Host) -> str | HostUnreachable | None:
+        try:
+            name = self._shell.run(host, _WHAT_RUNS).stdout.strip()
+        except HostUnreachable as error:
+            return error
+        return None if name in ("", "/") else name
+
+    def _note(self, text: str) -> None:
+        self._say(Event(Kind.NOTE, text, ENVIRONMENT))
+
+    def _say(self, event: Event) -> None:
+        with self._speaking:
+            self._listener(event)
+
+
+def _first_line(error: FleetError) -> str:
+    return error.message.splitlines()[0]

@@ -1,0 +1,144 @@
+"""Watching the service from outside: is a host in traffic, does our own engine answer."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from provision.connectors.protocols import Answer, Clock, Cloud, Http
+from provision.errors import FleetError, HostError
+from provision.facts.inventory import Host
+
+TIER = "x-llm-tier"
+PRIMARY = "primary"
+PROBE = {"x-llm-probe": "primary"}
+POLL_S = 2.0
+_QUESTION = "Say hello."
+
+
+class Traffic:
+    """Target health, asked for once a poll however many hosts wait for it."""
+
+    def __init__(self, cloud: Cloud, clock: Clock) -> None:
+        self._cloud, self._clock = cloud, clock
+        self._lock = threading.Lock()
+        self._states: dict[str, tuple[str, str]] = {}
+        self._read_at: float | None = None
+
+    def wait(self, host: Host, *, timeout_s: float, stopped: Callable[[], bool]) -> None:
+        """Return when the load balancer calls *host* healthy; HostError when it never does."""
+        until = self._clock.monotonic() + timeout_s
+        while True:
+            state, reason = self._state(host.name)
+            if state == "healthy":
+                return
+            if stopped() or self._clock.monotonic() >= until:
+                said = f"{state}: {reason}" if reason else state
+                raise HostError(
+                    host.name,
+                    f"the load balancer does not send it traffic after {timeout_s:.0f} s ({said})",
+                    hint="the check is GET :8081/healthz/deep from the load balancer's subnets:"
+                    " look at the host's security group and `fab status`",
+                )
+            self._clock.sleep(POLL_S)
+
+    def _state(self, name: str) -> tuple[str, str]:
+        with self._lock:
+            now = self._clock.monotonic()
+            if self._read_at is None or now - self._read_at >= POLL_S:
+                health = self._cloud.target_health()
+                self._states = {one.host: (one.state, one.reason) for one in health}
+                self._read_at = now
+            return self._states.get(name, ("not registered", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """An answer that came from our own engine, and the chunks of its streamed twin."""
+
+    text: str
+    chunks: int
+
+
+def ask(
+    *,
+    cloud: Cloud,
+    http: Http,
+    clock: Clock,
+    model: str,
+    chat: bool,
+    timeout_s: float,
+    stopped: Callable[[], bool],
+) -> Said:
+    """Ask through the load balancer, whole and streamed, until both answers are our own engine's.
+
+    Raises FleetError with the last answer when that does not happen within *timeout_s*.
+    """
+    url, body = _request(cloud.outputs().endpoint, model, chat=chat)
+    key = cloud.get_secret(cloud.outputs().probe_key_secret)
+    if key is None:
+        raise FleetError("there is no probe key to ask with", hint="run `fab deploy`: it makes one")
+    headers = {"Authorization": f"Bearer {key.reveal()}", **PROBE}
+    until = clock.monotonic() + timeout_s
+    while True:
+        said, problem = _try(http, url, body, headers)
+        if said is not None:
+            return said
+        if stopped() or clock.monotonic() >= until:
+            raise FleetError(
+                f"no answer of our own engine through {url} within {timeout_s:.0f} s: {problem}",
+                hint="`fab status` shows who is in traffic, `fab logs` what front and engine say",
+            )
+        clock.sleep(POLL_S)
+
+
+def _request(endpoint: str, model: str, *, chat: bool) -> tuple[str, dict[str, Any]]:
+    body: dict[str, Any] = {"model": model, "max_tokens": 16, "temperature": 0}
+    if chat:
+        messages = [{"role": "user", "content": _QUESTION}]
+        return f"{endpoint}/v1/chat/completions", {**body, "messages": messages}
+    return f"{endpoint}/v1/completions", {**body, "prompt": _QUESTION}
+
+
+def _try(
+    http: Http, url: str, body: Mapping[str, Any], headers: Mapping[str, str]
+) -> tuple[Said | None, str]:
+    try:
+        whole = http.post(url, body, headers=headers, timeout_s=60)
+        if problem := _problem(whole):
+            return None, problem
+        streamed = http.post(url, {**body, "stream": True}, headers=headers, timeout_s=60)
+    except FleetError as error:
+        return None, error.message
+    if problem := _problem(streamed):
+        return None, f"streamed: {problem}"
+    if not streamed.chunks:
+        return None, "the streamed answer had no events"
+    text = _text(whole)
+    return (
+        (None, f"not a completion: {whole.text[:200]}")
+        if text is None
+        else (
+            Said(text, streamed.chunks),
+            "",
+        )
+    )
+
+
+def _problem(answer: Answer) -> str:
+    if answer.status != 200:
+        return f"HTTP {answer.status}: {answer.text[:200].strip()}"
+    if answer.headers.get(TIER) != PRIMARY:
+        return f"{TIER} is {answer.headers.get(TIER, 'missing')}, not {PRIMARY}"
+    return ""
+
+
+def _text(answer: Answer) -> str | None:
+    try:
+        choice = json.loads(answer.text)["choices"][0]
+        return str(choice["message"]["content"] if "message" in choice else choice["text"])
+    except (ValueError, LookupError, TypeError):
+        return None
