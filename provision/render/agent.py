@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 
 from provision.config.environment import Environment
+from provision.render.compose import Replica
 
 WARM_UP_TOKENS = 16
 LONG_PROMPT_CHARACTERS = 8192
@@ -14,17 +15,12 @@ _SENTENCE = "The agent warms the engine with a prompt that is long enough to fil
 _TAG_TOKENS = 128  # that the agent puts before a prompt, generously
 
 
-def agent_config(
-    environment: Environment,
-    *,
-    served_name: str,
-    replicas: Sequence[dict[str, int]],
-) -> str:
-    """The document. *replicas* are ``{"index", "port"}``; times are seconds."""
+def agent_config(environment: Environment, *, served_name: str, replicas: Sequence[Replica]) -> str:
+    """The document. Times are seconds."""
     health = environment.health
     document = {
         "model": served_name,
-        "replicas": list(replicas),
+        "replicas": [{"index": one.index, "port": one.port} for one in replicas],
         "ready_timeout_s": health.ready_timeout_s,
         "warmup": {
             "short": "Say hello.",

@@ -2,33 +2,51 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from provision.config.environment import Environment
+from provision.config.timeouts import TimeoutChain
 from provision.render import places
 from provision.render.engine import container_environment
 from provision.render.templates import render
 
-if TYPE_CHECKING:
-    from provision.config.timeouts import TimeoutChain
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """One engine of a host, with GPUs of its own."""
+
+    index: int
+    gpus: tuple[str, ...]
+
+    @property
+    def container(self) -> str:
+        """Name of its container."""
+        return places.engine_container(self.index)
+
+    @property
+    def port(self) -> int:
+        """Its port on the host's loopback."""
+        return places.ENGINE_PORT_BASE + self.index
+
+    @property
+    def address(self) -> str:
+        """Its address on the containers' network."""
+        return places.engine_address(self.index)
 
 
-def replica(index: int, *, gpus: int) -> dict[str, Any]:
-    """One engine of a host: its container, ports, address, and the *gpus* that are its own."""
-    first = index * gpus
-    return {
-        "index": index,
-        "container": places.engine_container(index),
-        "port": places.ENGINE_PORT_BASE + index,
-        "address": places.engine_address(index),
-        "gpus": [str(gpu) for gpu in range(first, first + gpus)],
-    }
+def share_out(replicas: int, *, gpus: int) -> tuple[Replica, ...]:
+    """The engines of a host with *gpus* GPUs each."""
+    return tuple(
+        Replica(index, tuple(str(index * gpus + gpu) for gpu in range(gpus)))
+        for index in range(replicas)
+    )
 
 
 def compose_file(
     environment: Environment,
     *,
-    replicas: list[dict[str, Any]],
+    replicas: Sequence[Replica],
     engine_image: str,
     front_image: str,
     model_folder: str,
@@ -40,7 +58,7 @@ def compose_file(
     return render(
         "docker-compose.yml",
         replicas=replicas,
-        several_gpus=len(replicas[0]["gpus"]) > 1,
+        several_gpus=len(replicas[0].gpus) > 1,
         engine_image=engine_image,
         front_image=front_image,
         environment=container_environment(

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from provision.config.environment import EngineSettings
+from provision.config.timeouts import TimeoutChain
 from provision.render.places import ENGINE_CACHE, ENGINE_CONFIG, ENGINE_PORT
 from provision.render.templates import render
-
-if TYPE_CHECKING:
-    from provision.config.timeouts import TimeoutChain
 
 Setting = str | int | float | bool | list[str]
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from provision.config.environment import FrontSettings
+from provision.config.timeouts import TimeoutChain
 from provision.render.places import ETC, FRONT_PORT, RUN
 from provision.render.templates import render
-
-if TYPE_CHECKING:
-    from provision.config.timeouts import TimeoutChain
 
 # The paths that serve models; everything else of the engine (metrics, tokenize, an unauthenticated
 # /invocations) stays inside. Embeddings too: what is sized and warmed here generates text.

@@ -5,20 +5,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from provision.catalog.models import Model
 from provision.config.environment import Environment
+from provision.config.timeouts import TimeoutChain
 from provision.render.agent import agent_config
 from provision.render.bundle import host_bundle
-from provision.render.compose import compose_file, replica
+from provision.render.compose import compose_file, share_out
 from provision.render.engine import dockerfile, engine_config, start_script
 from provision.render.front import nginx_config
 from provision.render.places import ENGINE_PORT
 from provision.render.units import units
-
-if TYPE_CHECKING:
-    from provision.catalog.models import Model
-    from provision.config.timeouts import TimeoutChain
 
 UNPINNED = "main"
 
@@ -57,14 +55,12 @@ def render_release(
     The same values give the same bytes.
     """
     build = {"Dockerfile": dockerfile(environment.engine), "start_vllm.sh": start_script()}
-    base = environment.engine.image
-    engine_image = f"{repository_url}:engine-{_digest(base, *build.values())}"
+    engine_image = f"{repository_url}:engine-{_digest(environment.engine.image, *build.values())}"
     front_image = f"{repository_url}:front-{_digest(environment.front.image)}"
     served_name = environment.model.served_name or environment.model.name
     revision = environment.model.revision or model.revision or UNPINNED
     folder = f"{_folder_name(model.name)}/{revision}"
-    model_folder = f"models/{folder}"
-    hosted = [replica(index, gpus=tensor_parallel_size) for index in range(replicas)]
+    hosted = share_out(replicas, gpus=tensor_parallel_size)
 
     files: dict[str, str | bytes] = {
         **build,
@@ -81,42 +77,41 @@ def render_release(
             replicas=hosted,
             engine_image=engine_image,
             front_image=front_image,
-            model_folder=model_folder,
+            model_folder=f"models/{folder}",
             chain=chain,
         ),
         "nginx.conf": nginx_config(
             environment.front,
-            engines=[f"{engine['address']}:{ENGINE_PORT}" for engine in hosted],
+            engines=[f"{one.address}:{ENGINE_PORT}" for one in hosted],
             chain=chain,
         ),
-        "agent.json": agent_config(
-            environment,
-            served_name=served_name,
-            replicas=[{"index": one["index"], "port": one["port"]} for one in hosted],
-        ),
+        "agent.json": agent_config(environment, served_name=served_name, replicas=hosted),
         "host.pyz": host_bundle(),
         **units(),
     }
     facts = {
         "image": engine_image,
         "front_image": front_image,
-        "base_image": base,
+        "base_image": environment.engine.image,
         "repository": model.repository,
         "revision": revision,
         "weights": f"weights/{folder}",
-        "model_folder": model_folder,
+        "model_folder": f"models/{folder}",
         "served_name": served_name,
         "replicas": replicas,
         "tensor_parallel_size": tensor_parallel_size,
-        "ports": [engine["port"] for engine in hosted],
-        "containers": [engine["container"] for engine in hosted],
+        "ports": [one.port for one in hosted],
+        "containers": [one.container for one in hosted],
         "units": list(units()),
     }
-    images: tuple[dict[str, str | None], ...] = (
-        {"target": engine_image, "source": base, "dockerfile": "Dockerfile"},
-        {"target": front_image, "source": environment.front.image, "dockerfile": None},
+    return Rendered(files, facts, _images(environment, engine_image, front_image))
+
+
+def _images(environment: Environment, engine: str, front: str) -> tuple[dict[str, str | None], ...]:
+    return (
+        {"target": engine, "source": environment.engine.image, "dockerfile": "Dockerfile"},
+        {"target": front, "source": environment.front.image, "dockerfile": None},
     )
-    return Rendered(files, facts, images)
 
 
 def _served_names(served_name: str, model: Model) -> tuple[str, ...]:
