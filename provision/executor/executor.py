@@ -10,6 +10,7 @@ from provision.commands.command import Command
 from provision.connectors.protocols import Clock, Cloud, Http, Shell
 from provision.errors import FleetError, HostUnreachable, PlanError
 from provision.executor.actions import Actions, changes
+from provision.executor.interrupts import on_interrupt
 from provision.executor.outcome import ENVIRONMENT, Event, Kind, Listener, Outcome
 from provision.executor.tally import Tally
 from provision.facts.inventory import Host
@@ -36,7 +37,7 @@ class Executor:
     ) -> None:
         self._shell, self._clock = shell, clock
         self._listener = listener
-        self._speaking = threading.Lock()
+        self._speaking = threading.RLock()  # a signal may interrupt its holder
         self._stop = threading.Event()
         self._changing: set[str] = set()
         self._actions = Actions(
@@ -53,22 +54,21 @@ class Executor:
         begun = self._clock.monotonic()
         tally = Tally(plan)
         self._refuse_stale(plan, tally)
-        for wave in plan:
-            if not wave.steps:
-                continue
-            groups = tally.groups(wave)
-            if self._stop.is_set() or not groups:
-                tally.never_began(wave)
-                continue
-            self._say(Event(Kind.WAVE, wave.title))
-            wave_begun = self._clock.monotonic()
-            self._run(wave, groups, tally)
-            tally.waves[wave.title] = self._clock.monotonic() - wave_begun
+        with on_interrupt(self._ask_to_stop, self._cut):
+            for wave in plan:
+                if wave.steps:
+                    self._wave(wave, tally)
         return tally.outcome(
             interrupted=self._stop.is_set(), seconds=self._clock.monotonic() - begun
         )
 
-    def _run(self, wave: Wave, groups: dict[str, tuple[Step, ...]], tally: Tally) -> None:
+    def _wave(self, wave: Wave, tally: Tally) -> None:
+        groups = tally.groups(wave)
+        if self._stop.is_set() or not groups:
+            tally.never_began(wave)
+            return
+        self._say(Event(Kind.WAVE, wave.title))
+        begun = self._clock.monotonic()
         with ThreadPoolExecutor(min(len(groups), _MOST_HOSTS_AT_ONCE)) as pool:
             futures = [
                 pool.submit(self._steps, wave, name, steps, tally) for name, steps in groups.items()
@@ -76,23 +76,23 @@ class Executor:
             self._wait(futures)
         for future in futures:
             future.result()  # a bug keeps its traceback
+        tally.waves[wave.title] = self._clock.monotonic() - begun
 
     def _wait(self, futures: Sequence[Future[None]]) -> None:
-        try:
-            wait(futures)
-        except KeyboardInterrupt:
-            self._stop.set()
-            running = len(self._changing)
-            self._note(
-                f"stopping: {running} running change(s) finish first; Ctrl-C again cuts them"
-            )
-            try:
-                while self._changing:
-                    wait(futures, timeout=_LOOK_AGAIN_S)
-            except KeyboardInterrupt:
-                self._note("cutting")
-            self._shell.close()  # ends what only waits
-            wait(futures)
+        pending = set(futures)
+        while pending:
+            pending = wait(pending, timeout=_LOOK_AGAIN_S).not_done
+            if self._stop.is_set() and not self._changing:
+                self._shell.close()  # ends what only waits
+
+    def _ask_to_stop(self) -> None:
+        self._stop.set()
+        running = len(self._changing)
+        self._note(f"stopping: {running} running change(s) finish first; Ctrl-C again cuts them")
+
+    def _cut(self) -> None:
+        self._note("cutting")
+        self._shell.close()
 
     def _steps(self, wave: Wave, name: str, steps: tuple[Step, ...], tally: Tally) -> None:
         for index, step in enumerate(steps):

@@ -70,6 +70,8 @@ def describe(event: Mapping[str, Any]) -> str:
         return _phase(event)
     if name == "progress":
         return f"{event.get('phase', 'working')} {_share(event)}".strip()
+    if name == "state":
+        return ": ".join(filter(None, (str(event.get("state", "")), str(event.get("reason", "")))))
     if name in ("failed", "ready"):
         return ""  # the step's own end says it
     text = event.get("text") or event.get("message") or event.get("reason") or ""

@@ -30,7 +30,8 @@ class _Prepared:
 
 
 class FakeShell:
-    """Implements Shell. ``log`` lists what ran as ``host: command``; ``files`` what was uploaded.
+    """Implements Shell. ``log`` lists what ran as ``host: command``; ``files`` what was uploaded;
+    ``closing`` is set once it was closed.
 
     Shell patterns are matched against the masked command. The newest preparation that matches
     wins; several replies are given in turn, the last one for ever.
@@ -43,7 +44,7 @@ class FakeShell:
         self.log: list[str] = []
         self.commands: list[tuple[str, Command]] = []
         self.files: dict[tuple[str, str], dict[str, bytes]] = {}
-        self.closed = False
+        self.closing = threading.Event()
 
     def prepare(self, pattern: str, *replies: Reply, host: str = "*") -> None:
         """Answer commands like *pattern* on hosts like *host* with *replies*."""
@@ -82,7 +83,7 @@ class FakeShell:
 
     def close(self) -> None:
         """Remember that it was closed."""
-        self.closed = True
+        self.closing.set()
 
     def ran(self, host: str) -> list[str]:
         """What *host* was asked to do, in order."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import threading
 from dataclasses import replace
 from typing import Any
@@ -13,10 +14,10 @@ from provision.commands.command import Command, Result
 from provision.connectors.protocols import Answer
 from provision.errors import CloudError, HostUnreachable, NotReady, PlanError
 from provision.executor.executor import Executor
-from provision.executor.outcome import Event, Outcome
+from provision.executor.outcome import Event, Kind, Listener, Outcome
 from provision.facts.inventory import Host, Inventory
 from provision.planning.deploy import Situation, Target, plan_deploy
-from provision.planning.plan import ImageSpec, Plan
+from provision.planning.plan import ImageSpec, Plan, Run, Step, Wave
 from provision.planning.release import assemble
 from provision.secret import Secret
 from provision.testing import samples
@@ -80,13 +81,13 @@ class Fleet:
         )
         return plan_deploy(samples.environment(), TARGET, replace(situation, **changes))
 
-    def execute(self, plan: Plan) -> Outcome:
+    def execute(self, plan: Plan, listener: Listener | None = None) -> Outcome:
         executor = Executor(
             shell=self.shell,
             http=self.http,
             cloud=self.cloud,
             clock=self.clock,
-            listener=self.events.append,
+            listener=listener or self.events.append,
         )
         return executor.execute(plan)
 
@@ -287,6 +288,77 @@ def test_hosts_of_a_wave_run_side_by_side() -> None:
 
     fleet.shell.prepare("*apply*", apply)
     assert fleet.deploy().ok
+
+
+def test_ctrl_c_finishes_what_changes_and_begins_nothing_new() -> None:
+    """Running changes end, no step follows, and the outcome says what was not done."""
+    fleet = Fleet(2)
+    pressed, stopping = threading.Event(), threading.Event()
+
+    def listen(event: Event) -> None:
+        if event.kind is Kind.NOTE:
+            stopping.set()
+
+    def slow(_host: Host, _command: Command) -> Result:
+        if not pressed.is_set():
+            pressed.set()
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        assert stopping.wait(10)
+        return Result(0)
+
+    steps = [
+        Step(host, summary, "test", Run(Command((word,))))
+        for host in fleet.hosts
+        for summary, word in (("slow", "slow"), ("after", "never"))
+    ]
+    fleet.shell.prepare("slow", slow)
+    later = Wave("later", (Step(fleet.hosts[0], "later", "test", Run(Command(("never",)))),))
+    outcome = fleet.execute(Plan("test", (Wave("now", tuple(steps)), later)), listen)
+
+    assert (outcome.interrupted, outcome.exit_code) == (True, 1)
+    assert [[step.summary for step in one.done] for one in outcome.hosts[1:]] == [["slow"]] * 2
+    assert [one.not_done for one in outcome.hosts[1:]] == [("after",)] * 2
+    assert outcome.never_began == ("later",)
+
+
+def test_ctrl_c_cuts_what_only_waits() -> None:
+    """Nothing changes while hosts warm up: connections end at once, and nobody is called broken."""
+    fleet = Fleet(1)
+
+    def wait(host: Host, _command: Command) -> Result:
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        assert fleet.shell.closing.wait(10)
+        raise HostUnreachable(host.name, "connection closed")
+
+    fleet.shell.prepare("*wait*", wait)
+    outcome = fleet.deploy()
+    assert (outcome.interrupted, outcome.hosts[1].cut) == (True, True)
+    assert outcome.hosts[1].not_done == ("wait for traffic",)
+
+
+def test_a_second_ctrl_c_cuts_changes_too() -> None:
+    """The operator insists: connections end in the middle of a change."""
+    fleet = Fleet(1)
+    notes: list[str] = []
+
+    def press(event: Event) -> None:
+        if event.kind is Kind.NOTE:
+            notes.append(event.text)
+            if len(notes) == 1:
+                signal.raise_signal(signal.SIGINT)
+
+    def apply(host: Host, _command: Command) -> Result:
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        assert fleet.shell.closing.wait(10)
+        raise HostUnreachable(host.name, "connection closed")
+
+    fleet.shell.prepare("*apply*", apply)
+    outcome = fleet.execute(fleet.plan(), press)
+    assert notes == [
+        "stopping: 1 running change(s) finish first; Ctrl-C again cuts them",
+        "cutting",
+    ]
+    assert outcome.hosts[1].cut
 
 
 def test_a_bug_keeps_its_traceback() -> None:
