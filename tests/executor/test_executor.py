@@ -293,15 +293,14 @@ def test_hosts_of_a_wave_run_side_by_side() -> None:
 def test_ctrl_c_finishes_what_changes_and_begins_nothing_new() -> None:
     """Running changes end, no step follows, and the outcome says what was not done."""
     fleet = Fleet(2)
-    pressed, stopping = threading.Event(), threading.Event()
+    both, stopping = threading.Barrier(2, timeout=10), threading.Event()
 
     def listen(event: Event) -> None:
         if event.kind is Kind.NOTE:
             stopping.set()
 
     def slow(_host: Host, _command: Command) -> Result:
-        if not pressed.is_set():
-            pressed.set()
+        if both.wait() == 0:
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
         assert stopping.wait(10)
         return Result(0)
