@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from provision.agent import hop
 from provision.agent.apply import Apply
@@ -46,7 +46,7 @@ class Agent:
         """Serve until the process is ended."""
         in_background(status_server(self.deep, self.status))
         in_background(key_server(self._ring, self._host.clock.now, self._host.paths.socket))
-        threading.Thread(target=self._sync_keys, daemon=True).start()
+        self._spawn(self._sync_keys)
         while True:
             self.tick()
             self._host.clock.sleep(_TICK_S)
@@ -112,9 +112,11 @@ class Agent:
         self._containers, self._problem = None, ""
         self._ended = threading.Event()
         for watch in self._watches:
-            arguments = (watch, self._ended)
-            threading.Thread(target=self._keep_watching, args=arguments, daemon=True).start()
+            self._spawn(self._keep_watching, watch, self._ended)
         host.events.emit("watching", release=release, replicas=len(settings.replicas))
+
+    def _spawn(self, function: Callable[..., None], *arguments: object) -> None:
+        threading.Thread(target=function, args=arguments, daemon=True).start()
 
     def _watch(self, settings: AgentSettings) -> List[Watch]:
         host, secret = self._host, hop.read(self._host.paths)

@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,7 @@ def make_world(root: Path, *, cache: dict[str, Any] | None = None) -> World:
     host = Host(
         paths=Paths(root),
         settings=settings,
-        cloud=Cloud(settings),
+        cloud=shared_cloud(),
         metadata=FixedMetadata(),  # type: ignore[arg-type]
         run=machine.run,
         docker=Docker(machine.run),
@@ -112,6 +113,12 @@ def make_world(root: Path, *, cache: dict[str, Any] | None = None) -> World:
         events=Events(clock, stream=stream, file=None),
     )
     return World(host, machine, clock, stream)
+
+
+@lru_cache(maxsize=1)
+def shared_cloud() -> Cloud:
+    """One set of boto3 clients for all tests: making them takes longer than most tests."""
+    return Cloud(HostSettings.parse(host_json()))
 
 
 def host_json(*, cache: dict[str, Any] | None = None) -> dict[str, Any]:

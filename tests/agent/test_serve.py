@@ -1,0 +1,321 @@
+"""The agent as a whole, turn by turn, over a stub engine."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+
+from provision.agent import containers
+from provision.agent.apply import Apply
+from provision.agent.errors import AgentError
+from provision.agent.serve import Agent
+from provision.agent.system import Completed, write_json
+from tests.agent.conftest import AGENT_JSON, World, make_release, write_files
+from tests.agent.fakes import STARTED_AT, EngineBehaviour, stub_engine
+
+SECRET = "/llm-fleet/test/client-keys"
+KEYS = json.dumps({"version": 1, "keys": {"app": {"sha256": "ab" * 32, "created": "2026-11-21"}}})
+ENGINE = "llm-fleet-engine-0"
+
+
+class Served:
+    """An agent whose threads are turned by hand."""
+
+    def __init__(self, world: World, engine: EngineBehaviour, port: int) -> None:
+        self.world, self.engine = world, engine
+        replicas = [{"index": 0, "port": port}]
+        self.one = make_release("one", agent={**AGENT_JSON, "replicas": replicas})
+        self.two = make_release("two", agent={**AGENT_JSON, "replicas": replicas})
+        self.agent = Agent(world.host)
+        self.sync_keys()
+
+    def sync_keys(self) -> None:
+        self.agent._ring.sync(self.world.host.cloud, SECRET, self.world.clock.now())
+
+    def apply(self, release: Any) -> None:
+        """What an operator does."""
+        self.world.put_on_host(release)
+        Apply(self.world.host).release(release.id, fetch=False)
+        self.world.paths.hop_env.write_text("VLLM_API_KEY=hop\n")
+
+    def turn(self, times: int = 1) -> str:
+        """Let the main thread and the watches take turns; the state afterwards."""
+        for _ in range(times):
+            self.agent.tick()
+            for watch in self.agent._watches:
+                watch.step((self.agent._containers or {}).get(watch.container))
+            self.world.clock.sleep(1.0)
+        return str(self.agent.status()["state"])
+
+    def until(self, state: str, *, turns: int = 60) -> None:
+        """Turn until the host is in *state*."""
+        for _ in range(turns):
+            if self.turn() == state:
+                return
+        raise AssertionError(f"never {state}: {self.agent.status()}")
+
+
+@pytest.fixture
+def served(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+    """A host whose engine is a stub that still loads, and whose agent runs."""
+    monkeypatch.setattr(containers, "engine_answers", lambda _port: True)
+    monkeypatch.setattr(Agent, "_spawn", lambda *_: None)  # the tests turn the watches
+    client = boto3.client("secretsmanager", region_name="us-east-1")
+    client.create_secret(Name=SECRET, SecretString=KEYS)
+    behaviour = EngineBehaviour(healthy=False)
+    with stub_engine(behaviour) as port:
+        yield Served(world, behaviour, port)
+
+
+class TestReadiness:
+    def test_an_engine_is_warmed_before_it_is_ready(self, served: Served) -> None:
+        """Starting while it loads, ready only after short, long and streamed prompts."""
+        served.apply(served.one)
+        assert served.turn() == "starting"
+        assert served.agent.deep() == (False, "replica 0 is starting")
+
+        served.engine.healthy = True
+        served.until("ready")
+
+        assert served.agent.deep() == (True, "")
+        assert served.agent.status()["ready_for"] == served.one.id
+        assert [asked["stream"] for asked in served.engine.asked[:3]] == [False, False, True]
+        prompts = [asked["prompt"].partition("] ")[2] for asked in served.engine.asked[:3]]
+        assert prompts == ["hi", "long " * 50, "go on"]
+
+    def test_the_status_document_in_full(self, served: Served) -> None:
+        """Every key that deploy, status and benchmark read."""
+        served.apply(served.one)
+        served.turn()
+        served.world.machine.logs[ENGINE] = (
+            "INFO Loading weights took 3.25 seconds\n"
+            "INFO GPU KV cache size: 39,840 tokens, Maximum concurrency for 4,096 tokens\n"
+        )
+        served.engine.healthy = True
+        served.until("ready")
+        served.turn(6)
+
+        document = served.agent.status()
+
+        assert sorted(document["waterfall"]) == [
+            "cache",
+            "engine_other",
+            "load",
+            "pull",
+            "start",
+            "stop",
+            "total",
+            "verify",
+            "warm_up",
+            "weights",
+        ]
+        assert document["waterfall"]["load"] == 3.25
+        (replica,) = document.pop("replicas")
+        assert replica == {
+            "index": 0,
+            "state": "ready",
+            "running": 2,
+            "waiting": 1,
+            "kv_usage": 0.25,
+            "started_at": STARTED_AT,
+            "uptime_s": replica["uptime_s"],
+            "restarts": 0,
+            "last_canary_s": replica["last_canary_s"],
+            "canary_misses": 0,
+        }
+        del document["waterfall"], document["since"]
+        assert document == {
+            "state": "ready",
+            "release": served.one.id,
+            "model": "mistral-7b",
+            "ready_for": served.one.id,
+            "kv_cache_tokens": 39840,
+            "reason": "",
+            "log": [],
+            "keys": {"count": 1, "synced_at": document["keys"]["synced_at"], "problem": ""},
+        }
+
+    def test_a_new_release_is_watched_from_the_beginning(self, served: Served) -> None:
+        """What was ready for the old release says nothing about the new one."""
+        served.apply(served.one)
+        served.engine.healthy = True
+        served.until("ready")
+
+        served.engine.healthy = False
+        served.apply(served.two)
+        assert served.turn() == "starting"
+        assert served.agent.status()["ready_for"] is None
+
+        served.engine.healthy = True
+        served.until("ready")
+        assert served.agent.status()["ready_for"] == served.two.id
+
+    def test_not_ready_without_client_keys(
+        self, served: Served, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A host that would turn every client away does not ask for traffic."""
+        served.apply(served.one)
+        served.engine.healthy = True
+        served.until("ready")
+        monkeypatch.setattr(served.agent._ring, "_keys", None)
+        ready, reason = served.agent.deep()
+        assert not ready
+        assert reason.startswith("client keys are not loaded yet")
+
+    def test_not_ready_while_a_release_is_being_applied(self, served: Served) -> None:
+        """The load balancer looks away before the containers stop."""
+        served.apply(served.one)
+        served.engine.healthy = True
+        served.until("ready")
+        write_json(served.world.paths.journal, {"from": None, "to": "r-x"})
+        assert served.agent.deep() == (False, "a release is being applied")
+
+
+class TestTrouble:
+    @pytest.fixture(autouse=True)
+    def ready(self, served: Served) -> None:
+        """Each starts with an engine that is ready."""
+        served.apply(served.one)
+        served.engine.healthy = True
+        served.until("ready")
+
+    def test_a_crash_means_warming_up_again(self, served: Served) -> None:
+        """Docker restarts the container by itself; it takes no traffic before it is warm."""
+        container = served.world.machine.containers[ENGINE]
+        container.status, container.exit_code = "restarting", 1
+        assert served.turn() == "starting"
+        container.status, container.restart_count = "running", 1
+        container.started_at = "2026-11-21T03:10:00.5Z"
+        asked = len(served.engine.asked)
+        served.until("ready")
+        assert len(served.engine.asked) == asked + 3
+
+    def test_a_crash_loop_is_ended_and_its_log_kept(self, served: Served) -> None:
+        """Three exits within ten minutes: stop, and say why with the log's own words."""
+        container = served.world.machine.containers[ENGINE]
+        served.world.machine.logs[ENGINE] = "INFO fine\nERROR CUDA out of memory\n"
+        for count in (1, 2, 3):
+            container.status, container.exit_code = "restarting", 1
+            container.restart_count = count
+            served.turn(5)
+
+        document = served.agent.status()
+        assert document["state"] == "crash-loop"
+        assert document["log"] == ["ERROR CUDA out of memory"]
+        assert "exited 3 times within 600 s" in document["reason"]
+        assert f"docker stop -t 5 {ENGINE}" in served.world.machine.calls
+        assert container.status == "exited"
+
+        anew = Agent(served.world.host)
+        anew.tick()
+        anew._watches[0].step(container_of(anew))
+        assert anew.status()["state"] == "crash-loop"
+
+    def test_a_hung_engine_leaves_traffic_and_is_restarted(self, served: Served) -> None:
+        """Three canaries without a token: hung; after a minute of that, a restart."""
+        served.engine.status = 500
+        served.until("hung")
+        assert "canaries missed: no token (HTTP 500" in served.agent.deep()[1]
+        served.turn(62)
+        assert f"docker restart -t 5 {ENGINE}" in served.world.machine.calls
+
+        served.engine.status = 200
+        served.until("ready")
+
+    def test_an_engine_that_comes_round_is_warmed_first(self, served: Served) -> None:
+        """SIGCONT after SIGSTOP: hung, warming, ready."""
+        served.engine.status = 500
+        served.until("hung")
+        served.engine.status = 200
+        served.until("warming", turns=10)
+        served.until("ready", turns=3)
+
+    def test_a_full_engine_is_not_broken(self, served: Served) -> None:
+        """503 from a full queue counts as alive."""
+        served.engine.status = 503
+        assert served.turn(60) == "ready"
+        assert served.agent.deep()[0]
+
+    def test_docker_away_for_a_moment(self, served: Served) -> None:
+        """The agent says what is wrong and goes on when it is over."""
+        served.world.machine.fail["docker inspect"] = Completed(1, err="Cannot connect to Docker")
+        served.agent.tick()
+        assert "Cannot connect to Docker" in served.agent.deep()[1]
+        served.world.machine.fail.clear()
+        served.agent.tick()
+        assert served.agent.deep()[0]
+
+
+class TestWithoutARelease:
+    def test_waits_unhealthy_and_asks_again_every_20_seconds(
+        self, served: Served, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """No release, no loop of restarts: a reason, and the release once there is one."""
+        started_over: list[bool] = []
+        monkeypatch.setattr(served.agent, "_start_over", lambda: started_over.append(True))
+        world = served.world
+        write_files(world.paths.ssh_host_keys, {"ssh_host_ed25519_key.pub": b"ssh-ed25519 AAAA"})
+        assert served.turn() == "no-release"
+        assert served.agent.deep() == (False, "the fleet has no current release yet")
+
+        world.publish(served.one)
+        world.host.cloud.put_object(
+            "releases/current", json.dumps({"release": served.one.id}).encode()
+        )
+        served.turn(15)
+        assert not started_over
+        served.turn(6)
+        assert started_over
+        assert world.paths.current_release() == served.one.id
+        served.until("starting", turns=2)
+
+    def test_a_boot_that_fails_says_why(self, served: Served) -> None:
+        """The reason stands in the status, for whoever asks the host."""
+        served.agent.tick()
+        assert "sshd has no host keys yet" in served.agent.status()["reason"]
+
+
+class TestRescue:
+    def test_an_apply_that_was_killed_is_finished(
+        self, served: Served, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A journal without a holder of the lock: the agent brings `current` up itself."""
+        monkeypatch.setattr(served.agent, "_start_over", lambda: None)
+        served.apply(served.one)
+        served.turn()
+        served.world.machine.containers.clear()
+        write_json(served.world.paths.journal, {"from": served.one.id, "to": served.two.id})
+
+        served.turn(25)
+
+        assert not served.world.paths.journal.exists()
+        assert served.world.machine.containers[ENGINE].status == "running"
+
+    def test_starting_over_runs_the_program_of_the_release(
+        self, served: Served, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The very process becomes the new agent, so that systemd keeps its hold on it."""
+        run: list[list[str]] = []
+        monkeypatch.setattr(os, "execv", lambda _program, words: run.append(words))
+        served.apply(served.one)
+        served.agent._start_over()
+        assert run[0][1:] == [str(served.world.paths.program), "serve"]
+
+
+def container_of(agent: Agent) -> Any:
+    return (agent._containers or {}).get(ENGINE)
+
+
+def test_a_broken_release_is_said_not_raised(served: Served) -> None:
+    """A release without agent.json does not end the agent."""
+    served.apply(served.one)
+    (served.world.paths.release(served.one.id) / "agent.json").unlink()
+    served.agent.tick()
+    assert "agent.json is missing" in served.agent.status()["reason"]
+    with pytest.raises(AgentError):
+        Apply(served.world.host).release(served.one.id, fetch=False)
