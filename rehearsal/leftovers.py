@@ -26,9 +26,10 @@ def sweep(state: Path, network: Network) -> None:
     volumes = VolumeStore(state / "volumes")
     for volume in volumes.devices():
         volumes.release(volume)
-    network.remove()
-    for group in leftover_cgroups(f"{network.bridge}-*"):
-        remove_cgroups(group.name)
+    if network.owner() in (None, "", str(state)):
+        network.remove()
+        for group in leftover_cgroups(f"{network.bridge}-*"):
+            remove_cgroups(group.name)
     for entry in state.iterdir() if state.exists() else ():
         if entry.name in KEPT:
             continue
@@ -40,10 +41,7 @@ def sweep(state: Path, network: Network) -> None:
 
 def find(state: Path, network: Network) -> list[str]:
     """Everything of a rehearsal that is there now, a line each; empty when there is nothing."""
-    found = [f"link {name}" for name in network.links()]
-    found += [f"network namespace {name}" for name in network.namespaces()]
-    found += ["forwarding rule in iptables"] if network.rule_stands() else []
-    found += [f"control group {path}" for path in leftover_cgroups(f"{network.bridge}-*")]
+    found = _network(network) if network.owner() in (None, "", str(state)) else []
     found += [f"mount {line}" for line in _mounts(state)]
     found += [f"loop device {path}" for path in VolumeStore(state / "volumes").devices().values()]
     found += [f"process {line}" for line in _processes(state)]
@@ -51,6 +49,14 @@ def find(state: Path, network: Network) -> list[str]:
     entries = state.iterdir() if state.exists() else ()
     found += [f"file {entry}" for entry in sorted(entries) if entry.name not in kept]
     return found
+
+
+def _network(network: Network) -> list[str]:
+    found = [f"link {name}" for name in network.links()]
+    found += [f"network namespace {name}" for name in network.namespaces()]
+    found += ["forwarding rule in iptables"] if network.rule_stands() else []
+    groups = leftover_cgroups(f"{network.bridge}-*")
+    return found + [f"control group {path}" for path in groups]
 
 
 def _mounts(state: Path) -> list[str]:

@@ -48,10 +48,11 @@ class Network:
     def _prefix(self) -> str:
         return self.cidr.partition("/")[2]
 
-    def create(self) -> None:
-        """Make the bridge, unless it stands already."""
-        if not succeeds("ip", "link", "show", self.bridge):
+    def create(self, owner: Path) -> None:
+        """Make the bridge for the rehearsal in the folder *owner*, unless it stands already."""
+        if self.owner() is None:
             run("ip", "link", "add", self.bridge, "type", "bridge")
+            run("ip", "link", "set", self.bridge, "alias", owner)
         for number in (1, 2, 3):
             self._give(f"{self.address(number)}/{self._prefix}")
         self._give(f"{METADATA_ADDRESS}/32")
@@ -68,6 +69,11 @@ class Network:
         while succeeds("iptables", "-C", *self._rule()):
             run("iptables", "-D", *self._rule())
         _tidy_namespace_folder()
+
+    def owner(self) -> str | None:
+        """The folder of the rehearsal that the bridge belongs to; None without a bridge."""
+        shown = run("ip", "-json", "link", "show", "dev", self.bridge, check=False).strip()
+        return str(json.loads(shown)[0].get("ifalias", "")) if shown else None
 
     def add_host(self, key: str, address: str) -> None:
         """A namespace ``bridge-key`` with *address* on its ``eth0``. *key*: at most 10 letters."""

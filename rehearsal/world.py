@@ -60,6 +60,11 @@ class World:
             gpus=gpus,
         )
         self.stop()
+        if owner := settings.network.owner():
+            raise MachineError(
+                f"another rehearsal stands on this machine, kept in {owner}",
+                hint="take it away first: `fab rehearse --down`",
+            )
         try:
             self._stand_up(settings, engine_python, say)
         except BaseException:
@@ -143,7 +148,7 @@ class World:
             run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", settings.ssh_key)
         say("making a package repository")
         aptrepo.make(self.state / "packages")
-        settings.network.create()
+        settings.network.create(self.state)
         say("starting the cloud: API, load balancer, metadata, registry, hub")
         self._start_cloud()
         images.push_all(settings.network.registry, engine_python, say)

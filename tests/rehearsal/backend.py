@@ -113,7 +113,7 @@ async def ask(port: int, path: str = "/v1/x", **headers: str) -> tuple[int, byte
     """One request on a connection of its own."""
     client = await Client.connect(port)
     try:
-        await client.send(path, **headers)
+        await client.send(path, method="GET", body=b"", **headers)
         return await client.answer()
     finally:
         client.close()
