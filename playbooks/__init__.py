@@ -4,10 +4,12 @@ from invoke.collection import Collection
 
 from playbooks import config, keys
 from playbooks.deploy import deploy
+from playbooks.logs import logs
 from playbooks.plan import plan
 from playbooks.rehearse import rehearse
+from playbooks.status import status
 
-ns = Collection(deploy, plan)
+ns = Collection(deploy, logs, plan, status)
 ns.add_collection(config.ns)
 ns.add_collection(keys.ns)
 ns.add_task(rehearse)

@@ -28,10 +28,10 @@ class Rendered:
     Attributes:
         files: relative path -> content; the folder is also the engine image's build context.
         facts: JSON values that the host program and the planner read from ``release.json``:
-            ``image``, ``front_image`` (registry/repository:tag), ``base_image``, ``repository``,
-            ``revision``, ``weights`` (folder in the bucket), ``model_folder`` (below the host's
-            cache), ``served_name``, ``replicas``, ``tensor_parallel_size``, ``ports``,
-            ``containers``, ``units``.
+            ``images`` (``engine`` and ``front``: registry/repository:tag), ``base_image``,
+            ``repository``, ``model_revision``, ``weights_prefix`` (folder in the bucket),
+            ``model_folder`` (below the host's cache), ``served_name``, ``replicas``,
+            ``tensor_parallel_size``, ``ports``, ``containers``, ``units``, ``compose_grace_s``.
         images: ``{"target", "source", "dockerfile"}`` of each image that the environment's
             registry must hold; ``dockerfile`` is None for one that is copied.
     """
@@ -90,12 +90,11 @@ def render_release(
         **units(),
     }
     facts = {
-        "image": engine_image,
-        "front_image": front_image,
+        "images": {"engine": engine_image, "front": front_image},
         "base_image": environment.engine.image,
         "repository": model.repository,
-        "revision": revision,
-        "weights": f"weights/{folder}",
+        "model_revision": revision,
+        "weights_prefix": f"weights/{folder}",
         "model_folder": f"models/{folder}",
         "served_name": served_name,
         "replicas": replicas,
@@ -103,6 +102,7 @@ def render_release(
         "ports": [one.port for one in hosted],
         "containers": [one.container for one in hosted],
         "units": list(units()),
+        "compose_grace_s": chain.compose_grace_s,
     }
     return Rendered(files, facts, _images(environment, engine_image, front_image))
 

@@ -44,12 +44,14 @@ def test_the_facts_say_where_everything_is() -> None:
     revision = model("mistral-7b").revision
 
     assert rendered.facts == {
-        "image": f"{REGISTRY}-prod:{_tag(rendered.facts['image'])}",
-        "front_image": f"{REGISTRY}-prod:{_tag(rendered.facts['front_image'])}",
+        "images": {
+            "engine": f"{REGISTRY}-prod:{_tag(rendered.facts['images']['engine'])}",
+            "front": f"{REGISTRY}-prod:{_tag(rendered.facts['images']['front'])}",
+        },
         "base_image": environment("prod").engine.image,
         "repository": "mistralai/Mistral-7B-Instruct-v0.3",
-        "revision": revision,
-        "weights": f"weights/mistral-7b/{revision}",
+        "model_revision": revision,
+        "weights_prefix": f"weights/mistral-7b/{revision}",
         "model_folder": f"models/mistral-7b/{revision}",
         "served_name": "mistral-7b",
         "replicas": 2,
@@ -57,6 +59,7 @@ def test_the_facts_say_where_everything_is() -> None:
         "ports": [8001, 8002],
         "containers": ["llm-fleet-engine-0", "llm-fleet-engine-1"],
         "units": ["llm-fleet-boot.service", "llm-fleet-agent.service"],
+        "compose_grace_s": chain(environment("prod").engine).compose_grace_s,
     }
 
 
@@ -67,18 +70,18 @@ def test_images_are_built_or_copied_into_the_environments_registry() -> None:
 
     assert rendered.images == (
         {
-            "target": rendered.facts["image"],
+            "target": rendered.facts["images"]["engine"],
             "source": wanted.engine.image,
             "dockerfile": "Dockerfile",
         },
         {
-            "target": rendered.facts["front_image"],
+            "target": rendered.facts["images"]["front"],
             "source": wanted.front.image,
             "dockerfile": None,
         },
     )
-    assert _tag(rendered.facts["image"]).startswith("engine-")
-    assert _tag(rendered.facts["front_image"]).startswith("front-")
+    assert _tag(rendered.facts["images"]["engine"]).startswith("engine-")
+    assert _tag(rendered.facts["images"]["front"]).startswith("front-")
 
 
 @settings(deadline=None, max_examples=50)
@@ -103,7 +106,7 @@ def test_settings_change_the_release_and_not_the_image(
     once, again = (render(replace(base, engine=engine)) for _ in range(2))
 
     assert (once.files, once.facts) == (again.files, again.facts)
-    assert once.facts["image"] == release("prod").facts["image"]
+    assert once.facts["images"]["engine"] == release("prod").facts["images"]["engine"]
 
 
 @pytest.mark.parametrize(
@@ -117,8 +120,8 @@ def test_another_base_or_package_is_another_image(engine: EngineSettings) -> Non
     """The tag is the digest of what is built."""
     other = render(replace(environment("prod"), engine=engine))
 
-    assert other.facts["image"] != release("prod").facts["image"]
-    assert other.facts["front_image"] == release("prod").facts["front_image"]
+    assert other.facts["images"]["engine"] != release("prod").facts["images"]["engine"]
+    assert other.facts["images"]["front"] == release("prod").facts["images"]["front"]
 
 
 def test_the_files_own_revision_and_name_win() -> None:
@@ -126,7 +129,7 @@ def test_the_files_own_revision_and_name_win() -> None:
     wanted = ModelChoice("mistral-7b", revision="f" * 40, served_name="assistant")
     rendered = render(replace(environment("prod"), model=wanted))
 
-    assert rendered.facts["revision"] == "f" * 40
+    assert rendered.facts["model_revision"] == "f" * 40
     assert rendered.facts["served_name"] == "assistant"
     assert 'served-model-name: ["assistant", "mistral-7b", ' in str(rendered.files["engine.yaml"])
 
@@ -144,7 +147,7 @@ def test_a_model_of_the_hub_gets_one_folder_and_an_honest_revision() -> None:
         repository_url=REGISTRY,
     )
 
-    assert rendered.facts["weights"] == "weights/acme--tiny/main"
+    assert rendered.facts["weights_prefix"] == "weights/acme--tiny/main"
     assert rendered.facts["model_folder"] == "models/acme--tiny/main"
     assert 'served-model-name: ["acme/tiny"]' in str(rendered.files["engine.yaml"])
 

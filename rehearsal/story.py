@@ -1,0 +1,253 @@
+"""What `fab rehearse` does: an environment provisioned, set up, deployed and asked, with times.
+
+The same code paths as on AWS: the Pulumi program, the host program from user data, the deploy's own
+Plan and executor. Only the machine room is of this machine.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from provision.catalog.instances import instance_type
+from provision.catalog.models import model as model_of
+from provision.config.dump import dump
+from provision.config.environment import Environment
+from provision.connectors.aws import AwsCloud
+from provision.connectors.clock import SystemClock
+from provision.connectors.http import HttpxHttp
+from provision.connectors.protocols import Cloud, Shell
+from provision.connectors.ssh import FabricShell
+from provision.errors import FleetError
+from provision.executor.deploy import prepare
+from provision.executor.executor import Executor
+from provision.executor.outcome import Outcome
+from provision.planning import keys
+from provision.planning.plan import Plan
+from provision.planning.release import CURRENT, parse_current
+from provision.report.lines import line
+from provision.secret import Secret
+from rehearsal import engine, images, machine, tiny_model
+from rehearsal.adapt import adapt
+from rehearsal.hub_folder import fill
+from rehearsal.provisioning import provision
+from rehearsal.settings import Settings
+from rehearsal.world import STATE, World
+
+BOOT_TIMEOUT_S = 120.0
+KEY_NAME = "rehearsal"
+STANDING = "Pulumi.rehearsal.yaml"
+
+Say = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class Rehearsal:
+    """What came of it; ``steps`` are (name, seconds) in order."""
+
+    ok: bool = False
+    standing: bool = False
+    model: str = ""
+    endpoint: str = ""
+    api_key: str = ""
+    hosts: tuple[str, ...] = ()
+    release: str = ""
+    answer: str = ""
+    streamed_chunks: int = 0
+    steps: list[tuple[str, float]] = field(default_factory=list)
+    changes: tuple[str, ...] = ()
+    left_behind: tuple[str, ...] = ()
+    waterfalls: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    @contextmanager
+    def step(self, name: str, say: Say) -> Iterator[None]:
+        """Say what begins, and keep how long it took."""
+        say(f"== {name}")
+        begun = time.monotonic()
+        yield
+        self.steps.append((name, round(time.monotonic() - begun, 1)))
+
+
+def rehearse(
+    wanted: Environment, room: Environment, *, hosts: int | None, keep: bool, say: Say
+) -> Rehearsal:
+    """Rehearse *wanted* in the machine room that *room* describes.
+
+    Takes everything away at the end, also after a failure and on Ctrl-C; with *keep* a rehearsal
+    that went well stays, and ``--env rehearsal`` names it. Raises FleetError with what failed.
+    """
+    story, world = Rehearsal(), World()
+    if world.is_standing():
+        raise FleetError("a rehearsal stands already", hint="take it away: `fab rehearse --down`")
+    try:
+        _play(story, world, wanted, room, hosts=hosts, say=say)
+    except BaseException:
+        _take_away(story, world, say)
+        raise
+    story.standing = keep
+    if not keep:
+        _take_away(story, world, say)
+    story.ok = not story.left_behind
+    return story
+
+
+def take_down(say: Say) -> Rehearsal:
+    """Take away whatever stands, or what a killed rehearsal left."""
+    story = Rehearsal()
+    _take_away(story, World(), say)
+    story.ok = not story.left_behind
+    return story
+
+
+def _play(
+    story: Rehearsal,
+    world: World,
+    wanted: Environment,
+    room: Environment,
+    *,
+    hosts: int | None,
+    say: Say,
+) -> None:
+    with story.step("check this machine", say):
+        machine.check()
+        engine_python = engine.ensure(say)
+        tiny = tiny_model.ensure(engine.CACHE / "tiny-model", engine_python)
+    adapted = adapt(wanted, room, mounts=images.engine_mounts(engine_python), hosts=hosts)
+    environment, story.changes = adapted.environment, adapted.changes
+    with story.step("start the machine room", say):
+        settings = _start(world, environment, engine_python, tiny, say)
+    with story.step("provision with the Pulumi program", say):
+        story.endpoint = provision(
+            environment,
+            endpoint_url=settings.api,
+            load_balancer_address=str(settings.network.load_balancer),
+            public_key=Path(f"{settings.ssh_key}.pub").read_text().strip(),
+        ).endpoint
+    cloud, shell = AwsCloud(environment), FabricShell(environment.access, environment.region)
+    try:
+        with story.step("hosts boot by themselves", say):
+            _wait_for_hosts(cloud, environment.fleet.hosts, say)
+        _deploy(story, environment, cloud, shell, say)
+    finally:
+        shell.close()
+
+
+def _start(
+    world: World, environment: Environment, engine_python: Path, tiny: Path, say: Say
+) -> Settings:
+    model, kind = model_of(environment.model.name), instance_type(environment.fleet.instance_type)
+    settings = world.start(
+        engine_python=engine_python,
+        hub=fill(engine.CACHE / "hub", model, tiny),
+        region=environment.region,
+        cidr=environment.network.cidr,
+        gpu=kind.gpu.name,
+        gpus=kind.gpus,
+        gated=(model.repository,) if model.gated else (),
+        say=say,
+    )
+    (world.state / STANDING).write_text(dump(environment))
+    return settings
+
+
+def _wait_for_hosts(cloud: Cloud, count: int, say: Say) -> None:
+    """Until *count* hosts run and have published their host keys."""
+    begun = time.monotonic()
+    while True:
+        ready = [host.name for host in cloud.inventory() if host.host_keys]
+        if len(ready) >= count:
+            say(f"{', '.join(ready)} published their host keys")
+            return
+        if time.monotonic() - begun > BOOT_TIMEOUT_S:
+            raise FleetError(
+                f"{len(ready)} of {count} hosts booted within {BOOT_TIMEOUT_S:.0f} s",
+                hint=f"their consoles are under {STATE / 'hosts'}",
+            )
+        time.sleep(0.5)
+
+
+def _deploy(
+    story: Rehearsal, environment: Environment, cloud: Cloud, shell: Shell, say: Say
+) -> None:
+    with story.step("add a client key and the hub's token", say):
+        story.api_key = _add_key(cloud)
+        cloud.put_secret(cloud.outputs().hub_token_secret, Secret("hf_rehearsal"))
+    with story.step("plan the deploy", say):
+        plan = _plan(environment, cloud, shell)
+        say(f"{plan.title}: {sum(len(wave.steps) for wave in plan)} steps")
+    executor = Executor(
+        shell=shell,
+        http=HttpxHttp(),
+        cloud=cloud,
+        clock=SystemClock(),
+        listener=lambda event: say(line(event)),
+    )
+    outcome = executor.execute(plan)
+    story.steps += [(f"deploy: {title}", round(s, 1)) for title, s in outcome.waves.items()]
+    _require(outcome)
+    story.waterfalls = {host.name: dict(host.waterfall) for host in outcome.hosts if host.waterfall}
+    with story.step("deploy again: nothing to do", say):
+        again = _plan(environment, cloud, shell)
+        if again:
+            summaries = [step.summary for wave in again for step in wave.steps]
+            raise FleetError(f"a second deploy found work: {summaries}")
+    with story.step("ask with the client's key", say):
+        _ask(story, environment)
+    story.hosts = tuple(host.name for host in cloud.inventory())
+    story.release = parse_current(cloud.get_object(CURRENT)) or ""
+
+
+def _plan(environment: Environment, cloud: Cloud, shell: Shell) -> Plan:
+    spare = keys.new_text(secrets.token_bytes(keys.RANDOM_BYTES))
+    return prepare(environment, cloud=cloud, shell=shell, spare_key=spare)
+
+
+def _add_key(cloud: Cloud) -> str:
+    name = cloud.outputs().client_keys_secret
+    there = cloud.get_secret(name)
+    text = keys.new_text(secrets.token_bytes(keys.RANDOM_BYTES))
+    document = keys.add(
+        keys.parse(there.reveal() if there else None), KEY_NAME, text, now=datetime.now(UTC)
+    )
+    cloud.put_secret(name, Secret(document.to_json()))
+    return text
+
+
+def _require(outcome: Outcome) -> None:
+    """Raise what went wrong first, on whichever host."""
+    for host in outcome.hosts:
+        if host.error is not None:
+            raise host.error
+    if not outcome.ok:
+        raise FleetError(f"the deploy stopped before: {', '.join(outcome.never_began)}")
+
+
+def _ask(story: Rehearsal, environment: Environment) -> None:
+    """One answer whole and one streamed, as a client of the service would."""
+    story.model = environment.model.served_name or environment.model.name
+    question = {
+        "model": story.model,
+        "max_tokens": 24,
+        "messages": [{"role": "user", "content": "What do you say from so small a machine?"}],
+    }
+    headers = {"Authorization": f"Bearer {story.api_key}"}
+    url = f"{story.endpoint}/v1/chat/completions"
+    http = HttpxHttp()
+    whole = http.post(url, question, headers=headers, timeout_s=60)
+    if whole.status != 200:
+        raise FleetError(f"{url} answered {whole.status}: {whole.text[:300]}")
+    story.answer = json.loads(whole.text)["choices"][0]["message"]["content"]
+    events = http.stream(url, {**question, "stream": True}, headers=headers, timeout_s=60)
+    story.streamed_chunks = sum(1 for event in events if '"choices"' in event)
+
+
+def _take_away(story: Rehearsal, world: World, say: Say) -> None:
+    with story.step("take everything away", say):
+        world.stop()
+        story.left_behind = tuple(world.left_behind())
