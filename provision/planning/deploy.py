@@ -133,8 +133,10 @@ def plan_deploy(
 
 def serves(host: Host, situation: Situation) -> bool:
     """Whether clients get answers from the host now."""
-    agent = situation.facts[host.name].agent or {}
-    return host.name in situation.in_traffic or agent.get("state") == "ready"
+    facts = situation.facts[host.name]
+    if facts.release is None:
+        return False
+    return host.name in situation.in_traffic or (facts.agent or {}).get("state") == "ready"
 
 
 def _guard_serving(target: Target, situation: Situation, *, accept_downtime: bool) -> None:
