@@ -9,7 +9,6 @@ from playbooks.plan import plan
 from playbooks.rehearse import rehearse
 from playbooks.status import status
 
-ns = Collection(deploy, logs, plan, status)
+ns = Collection(deploy, logs, plan, rehearse, status)
 ns.add_collection(config.ns)
 ns.add_collection(keys.ns)
-ns.add_task(rehearse)
