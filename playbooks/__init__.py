@@ -4,11 +4,13 @@ from invoke.collection import Collection
 
 from playbooks import config, keys
 from playbooks.deploy import deploy
+from playbooks.doctor import doctor
 from playbooks.logs import logs
 from playbooks.plan import plan
 from playbooks.rehearse import rehearse
+from playbooks.setup import setup
 from playbooks.status import status
 
-ns = Collection(deploy, logs, plan, rehearse, status)
+ns = Collection(deploy, doctor, logs, plan, rehearse, setup, status)
 ns.add_collection(config.ns)
 ns.add_collection(keys.ns)
