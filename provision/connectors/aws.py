@@ -81,7 +81,7 @@ class AwsCloud:
             if code_of(error) in _NO_OBJECT:
                 return None
             raise
-        return bytes(found["Body"].read())
+        return self._aws.read(found["Body"], "s3:get_object", f"s3://{bucket}/{key}")
 
     def put_object(self, key: str, data: bytes) -> None:
         """Write an object of the environment's bucket."""

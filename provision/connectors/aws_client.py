@@ -67,6 +67,13 @@ class AwsClients:
         except (ClientError, BotoCoreError) as error:
             raise self._explain(error, f"{service}:{operation}", resource) from error
 
+    def read(self, body: Any, call: str, resource: str) -> bytes:
+        """A streamed answer to its end."""
+        try:
+            return bytes(body.read())
+        except (BotoCoreError, OSError) as error:
+            raise self._explain(error, call, resource) from error
+
     def client(self, service: str) -> Any:
         """The boto3 client of *service*; safe from any thread."""
         with self._lock:
