@@ -54,7 +54,6 @@ def document(
     worst = min(replicas, key=lambda replica: _WORST_FIRST.index(replica.state.phase))
     ready, reason = readiness(settings, replicas, problem=problem, now=now)
     waterfall = {**applied, **_slowest([replica.start_up for replica in replicas])}
-    waterfall["total"] = round(sum(waterfall.values()), 3)
     tokens = [r.kv_cache_tokens for r in replicas if r.kv_cache_tokens is not None]
     return {
         "state": worst.state.phase.value,

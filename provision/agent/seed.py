@@ -71,7 +71,7 @@ def seed(host: Host, request: Request, *, write: Write = weights.write_block) ->
             document = _Seeding(host, request, folder, write).download()
         with host.events.phase("upload"):
             cloud = host.cloud.with_keys(request.aws) if request.aws else host.cloud
-            uploaded = upload(cloud, folder, f"weights/{request.folder}", document)
+            uploaded = upload(host.cloud, cloud, folder, f"weights/{request.folder}", document)
     total = sum(entry["size"] for entry in document["files"].values())
     host.events.emit(
         "seeded",
@@ -83,11 +83,16 @@ def seed(host: Host, request: Request, *, write: Write = weights.write_block) ->
     )
 
 
-def upload(cloud: Cloud, folder: Path, prefix: str, document: Mapping[str, Any]) -> int:
-    """Bring the folder's files into the bucket, the manifest last; how many had to be sent."""
-    there = cloud.list_objects(f"{prefix}/")
+def upload(
+    reader: Cloud, writer: Cloud, folder: Path, prefix: str, document: Mapping[str, Any]
+) -> int:
+    """Bring the folder's files into the bucket, the manifest last; how many had to be sent.
+
+    *reader* looks at what is there (the host's role), *writer* may only write (lent keys).
+    """
+    there = reader.list_objects(f"{prefix}/")
     text = (json.dumps(document, indent=2, sort_keys=True) + "\n").encode()
-    same = cloud.get_object(f"{prefix}/{weights.MANIFEST}") == text
+    same = reader.get_object(f"{prefix}/{weights.MANIFEST}") == text
     missing = [
         file
         for file in weights.parse(document)
@@ -95,13 +100,13 @@ def upload(cloud: Cloud, folder: Path, prefix: str, document: Mapping[str, Any])
     ]
     with ThreadPoolExecutor(_PARALLEL) as pool:
         sent = [
-            pool.submit(cloud.upload, folder / file.path, f"{prefix}/{file.path}")
+            pool.submit(writer.upload, folder / file.path, f"{prefix}/{file.path}")
             for file in missing
         ]
         for future in sent:
             future.result()
     if not same:
-        cloud.put_object(f"{prefix}/{weights.MANIFEST}", text)
+        writer.put_object(f"{prefix}/{weights.MANIFEST}", text)
     return len(missing)
 
 

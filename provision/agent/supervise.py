@@ -90,10 +90,10 @@ def decide(state: State, seen: Observation, settings: AgentSettings, now: float)
         )
         if _gave_up_before(seen, settings):
             return _to(state, Phase.CRASH_LOOP, now, _exit_reason(seen)), ()
-    if state.phase is Phase.CRASH_LOOP and not seen.running:
-        return state, ()
+    if state.phase is Phase.CRASH_LOOP:
+        return _given_up(state, seen, settings, now)
     state = _count_exits(state, seen, settings, now)
-    if len(state.exits) >= settings.crash.limit and not _was_started_by_hand(state, seen):
+    if len(state.exits) >= settings.crash.limit:
         return _give_up(state, seen, settings, now)
     if not seen.running:
         return _not_running(state, seen, now)
@@ -141,16 +141,11 @@ def _hung(state: State, seen: Observation, settings: AgentSettings, now: float) 
     return state, _canary_if_due(state, now)
 
 
-def _crashed_but_runs(state: State, seen: Observation, settings: AgentSettings, now: float) -> Step:
-    return _starting(_started_anew(replace(state, exits=()), seen, now), seen, settings, now)
-
-
 _BY_PHASE = {
     Phase.STARTING: _starting,
     Phase.WARMING: _warming,
     Phase.READY: _ready,
     Phase.HUNG: _hung,
-    Phase.CRASH_LOOP: _crashed_but_runs,
 }
 
 
@@ -163,8 +158,15 @@ def _count_exits(state: State, seen: Observation, settings: AgentSettings, now: 
     return replace(state, exits=tuple(exits), restart_count=seen.restart_count)
 
 
-def _was_started_by_hand(state: State, seen: Observation) -> bool:
-    return state.phase is Phase.CRASH_LOOP and seen.running
+def _given_up(state: State, seen: Observation, settings: AgentSettings, now: float) -> Step:
+    """Stays down until a person starts it: then Docker counts its restarts from zero."""
+    if not seen.running:
+        return state, (Action.STOP,) if seen.will_restart else ()
+    counts_anew = seen.restart_count < max(1, state.restart_count)
+    if seen.started_at == state.started_at or not counts_anew:
+        return state, (Action.STOP,)
+    fresh = replace(_started_anew(state, seen, now), exits=(), restart_count=seen.restart_count)
+    return _starting(fresh, seen, settings, now)
 
 
 def _gave_up_before(seen: Observation, settings: AgentSettings) -> bool:
@@ -178,7 +180,8 @@ def _give_up(state: State, seen: Observation, settings: AgentSettings, now: floa
         f"the engine exited {len(state.exits)} times within {settings.crash.window_s:.0f} s; "
         f"it is stopped ({_exit_reason(seen)})"
     )
-    return _to(state, Phase.CRASH_LOOP, now, reason), (Action.STOP,)
+    given_up = replace(state, started_at=seen.started_at)
+    return _to(given_up, Phase.CRASH_LOOP, now, reason), (Action.STOP,)
 
 
 def _not_running(state: State, seen: Observation, now: float) -> Step:

@@ -109,7 +109,6 @@ class TestReadiness:
             "pull",
             "start",
             "stop",
-            "total",
             "verify",
             "warm_up",
             "weights",
