@@ -3,6 +3,7 @@
 from invoke.collection import Collection
 
 from playbooks import config, keys
+from playbooks.benchmark import benchmark
 from playbooks.deploy import deploy
 from playbooks.doctor import doctor
 from playbooks.logs import logs
@@ -11,6 +12,6 @@ from playbooks.rehearse import rehearse
 from playbooks.setup import setup
 from playbooks.status import status
 
-ns = Collection(deploy, doctor, logs, plan, rehearse, setup, status)
+ns = Collection(benchmark, deploy, doctor, logs, plan, rehearse, setup, status)
 ns.add_collection(config.ns)
 ns.add_collection(keys.ns)
