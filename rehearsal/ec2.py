@@ -227,11 +227,18 @@ class Follower:
                 if instance is None or attachment["Device"] == instance.root_device:
                     continue
                 if instance.state in OFF:
-                    self._ec2.detach_volume(VolumeId=volume_id, Force=True)
+                    # AWS does this by itself; moto needs to be told, with every parameter.
+                    self._ec2.detach_volume(
+                        VolumeId=volume_id,
+                        InstanceId=attachment["InstanceId"],
+                        Device=attachment["Device"],
+                    )
                 else:
                     wanted[volume_id] = instance
-        for volume_id in set(self._attached) - set(wanted):
-            self._detach(volume_id, deleted=volume_id not in volumes)
+        for volume_id, before in list(self._attached.items()):
+            now = wanted.get(volume_id)
+            if now is None or now.id != before.id:
+                self._detach(volume_id, deleted=volume_id not in volumes)
         for volume_id, instance in wanted.items():
             if self._shown(volume_id, instance):
                 continue
@@ -239,7 +246,8 @@ class Follower:
 
     def _shown(self, volume_id: str, instance: Instance) -> bool:
         # A host that rebooted has a new /dev: attach again.
-        if self._attached.get(volume_id) != instance:
+        known = self._attached.get(volume_id)
+        if known is None or known.id != instance.id:
             return False
         host = HostProcess(self._machine, instance.key)
         return not host.running() or host.has_disk(by_id(volume_id))

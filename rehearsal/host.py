@@ -16,16 +16,10 @@ from pathlib import Path
 from rehearsal import host_root
 from rehearsal.host_files import Identity
 from rehearsal.network import NAMESPACES, Network
-from rehearsal.processes import MachineError, Process
+from rehearsal.processes import ENVIRONMENT, MachineError, Process, spawn
 
-ROOT = Path(__file__).resolve().parent.parent
 CGROUPS = Path("/sys/fs/cgroup")
 BOOT_TIMEOUT_S = 60.0
-ENVIRONMENT = {
-    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-    "HOME": "/root",
-    "LANG": "C.UTF-8",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,26 +70,16 @@ class HostProcess:
         network.remove_host(self.key)
         network.add_host(self.key, address)
         reading, writing = os.pipe()
-        with (self.folder / "console.log").open("ab") as console:
-            popen = subprocess.Popen(
-                [
-                    "nsenter",
-                    f"--net={NAMESPACES / network.namespace(self.key)}",
-                    *("unshare", "--mount", "--uts", "--ipc", "--pid", "--fork"),
-                    "--kill-child=KILL",
-                    *(sys.executable, "-m", "rehearsal.host_init"),
-                    *(str(self.folder / "host.json"), str(writing)),
-                ],
-                env={**ENVIRONMENT, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
-                cwd="/",
-                stdin=subprocess.DEVNULL,
-                stdout=console,
-                stderr=console,
-                start_new_session=True,
-                pass_fds=(writing,),
-            )
+        process = spawn(
+            *("nsenter", f"--net={NAMESPACES / network.namespace(self.key)}"),
+            *("unshare", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child=KILL"),
+            *(sys.executable, "-m", "rehearsal.host_init"),
+            *(self.folder / "host.json", str(writing)),
+            log=self.folder / "console.log",
+            descriptors=(writing,),
+        )
         os.close(writing)
-        Process.of(popen.pid).save(self.folder / "process.json")
+        process.save(self.folder / "process.json")
         try:
             self._wait_until_ready(reading)
         finally:

@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +32,33 @@ def run(*words: str | Path, check: bool = True, stdin: str | None = None) -> str
             f"{' '.join(command)}: exit {done.returncode}\n{done.stderr.strip()[-1500:]}"
         )
     return done.stdout
+
+
+ENVIRONMENT = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": "/root",
+    "LANG": "C.UTF-8",
+    "PYTHONPATH": str(Path(__file__).resolve().parent.parent),
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
+
+
+def spawn(*words: str | Path, log: Path, descriptors: Sequence[int] = ()) -> Process:
+    """Start a process that outlives this one: own session, bare environment, output in *log*."""
+    with log.open("ab") as output:
+        popen = subprocess.Popen(
+            [str(word) for word in words],
+            env=ENVIRONMENT,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            pass_fds=tuple(descriptors),
+        )
+    process = Process.of(popen.pid)
+    popen.returncode = 0  # it is not waited for here, and must not be complained about
+    return process
 
 
 def succeeds(*words: str | Path) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,9 +10,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from rehearsal.host import ENVIRONMENT
 from rehearsal.http_server import QuietHandler
-from rehearsal.processes import Process
+from rehearsal.processes import Process, spawn
 from rehearsal.settings import WEBHOOK_PORT, Settings
 
 MANIFESTS = (
@@ -28,17 +26,7 @@ def start(settings: Settings) -> Process:
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "config.json"
     file.write_text(json.dumps(_config(settings, folder), indent=2))
-    with (folder / "log").open("ab") as log:
-        popen = subprocess.Popen(
-            ["docker-registry", "serve", str(file)],
-            env=ENVIRONMENT,
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    process = Process.of(popen.pid)
+    process = spawn("docker-registry", "serve", file, log=folder / "log")
     process.save(settings.state / "registry.json")
     return process
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -11,8 +10,8 @@ from pathlib import Path
 
 from rehearsal import aptrepo, images, leftovers
 from rehearsal.cloud import READY
-from rehearsal.host import ENVIRONMENT, ROOT, HostProcess, Machine
-from rehearsal.processes import MachineError, Process, run
+from rehearsal.host import HostProcess, Machine
+from rehearsal.processes import MachineError, Process, run, spawn
 from rehearsal.settings import Settings
 
 STATE = Path.home() / ".cache" / "llm-fleet" / "rehearsal"
@@ -25,9 +24,10 @@ def quiet(line: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """One machine room in *state*. Only one can stand on a machine for a network at a time."""
+    """One machine room, kept in *state*, on a network bridge of its own. One stands at a time."""
 
     state: Path = STATE
+    bridge: str = "lf0"
 
     def start(
         self,
@@ -36,7 +36,6 @@ class World:
         hub: Path,
         region: str = "us-east-1",
         cidr: str = "10.97.0.0/16",
-        bridge: str = "lf0",
         gpu: str = "A10G",
         gpus: int = 1,
         gated: tuple[str, ...] = (),
@@ -53,7 +52,7 @@ class World:
             hub=hub,
             region=region,
             cidr=cidr,
-            bridge=bridge,
+            bridge=self.bridge,
             gated=gated,
             binds=images.engine_folders(engine_python),
             gpu=gpu,
@@ -136,7 +135,7 @@ class World:
         file = self.state / "room.json"
         if file.exists():
             return Settings.load(file)
-        return Settings(state=self.state, hub=self.state)
+        return Settings(state=self.state, hub=self.state, bridge=self.bridge)
 
     def _stand_up(
         self, settings: Settings, engine_python: Path, say: Callable[[str], None]
@@ -155,20 +154,12 @@ class World:
 
     def _start_cloud(self) -> None:
         log = self.state / "cloud.log"
-        with log.open("ab") as output:
-            popen = subprocess.Popen(
-                [sys.executable, "-m", "rehearsal.cloud", str(self.state / "room.json")],
-                env={**ENVIRONMENT, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
-                cwd="/",
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
-        Process.of(popen.pid).save(self.state / "cloud.json")
+        room = self.state / "room.json"
+        process = spawn(sys.executable, "-m", "rehearsal.cloud", room, log=log)
+        process.save(self.state / "cloud.json")
         deadline = time.monotonic() + CLOUD_TIMEOUT_S
         while not (self.state / READY).exists():
-            if popen.poll() is not None or time.monotonic() > deadline:
+            if not process.alive() or time.monotonic() > deadline:
                 raise MachineError(f"the cloud did not come up:\n{log.read_text()[-1500:]}")
             time.sleep(0.05)
 
