@@ -6,7 +6,9 @@ import asyncio
 import json
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -135,25 +137,43 @@ def run_program(program: Callable[[], None], engine: Engine, *, project: str, st
     quiet = logging.getLogger("llm-fleet.rehearsal.pulumi")
     quiet.addHandler(logging.NullHandler())
     quiet.propagate = False
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
+    with _event_loop() as loop:
+        try:
+            _forget()
+            mocks.set_mocks(
+                engine,
+                project=project,
+                stack=stack,
+                preview=False,
+                logger=quiet,
+                monitor=_Monitor(engine),
+            )
+            _forget()
+            loop.run_until_complete(run_in_stack(program))
+        finally:
+            _forget()
+            _drop_unfinished(loop)
+
+
+@contextmanager
+def _event_loop() -> Iterator[asyncio.AbstractEventLoop]:
+    """A loop for one run, and one for each of its threads: the SDK opens those and leaves them."""
+    loops = [asyncio.new_event_loop()]
+
+    def begin() -> None:
+        loops.append(asyncio.new_event_loop())
+        asyncio.set_event_loop(loops[-1])
+
+    threads = ThreadPoolExecutor(max_workers=4, initializer=begin)
+    loops[0].set_default_executor(threads)
+    asyncio.set_event_loop(loops[0])
     try:
-        _forget()
-        mocks.set_mocks(
-            engine,
-            project=project,
-            stack=stack,
-            preview=False,
-            logger=quiet,
-            monitor=_Monitor(engine),
-        )
-        _forget()
-        loop.run_until_complete(run_in_stack(program))
+        yield loops[0]
     finally:
-        _forget()
-        _drop_unfinished(loop)
         asyncio.set_event_loop(None)
-        loop.close()
+        threads.shutdown()
+        for loop in loops:
+            loop.close()
 
 
 def _drop_unfinished(loop: asyncio.AbstractEventLoop) -> None:

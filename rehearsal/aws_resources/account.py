@@ -42,7 +42,7 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A call that moto lacks: checked against service model and rules, not carried out."""
+    """A call that moto can't do: checked against service model and rules, not carried out."""
 
     service: str
     operation: str
@@ -80,7 +80,7 @@ class Account:
         return self._clients[service]
 
     def record(self, service: str, operation: str, **parameters: Any) -> None:
-        """Check a call that moto lacks. Raises CloudError when AWS would refuse it."""
+        """Check a call that moto can't do. Raises CloudError when AWS would refuse it."""
         model = self.client(service).meta.service_model.operation_model(operation)
         why = objection(service, operation, model, parameters, self.client)
         if why:

@@ -81,8 +81,10 @@ def lifecycle(account: Account, request: Request) -> Made:
 
 
 def bucket_policy(account: Account, request: Request) -> Made:
-    """The bucket's own policy."""
-    return _setting(account, request, "put_bucket_policy", Policy=request.inputs["policy"])
+    """Recorded only: moto reads "deny" without its condition, and would deny everyone."""
+    bucket_name, policy = request.inputs["bucket"], request.inputs["policy"]
+    account.record("s3", "PutBucketPolicy", Bucket=bucket_name, Policy=policy)
+    return Made(bucket_name)
 
 
 def bucket_object(account: Account, request: Request) -> Made:
