@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import secrets
 import time
 from dataclasses import dataclass
 
 from rehearsal.alb_health import HEALTHY, Board, Key, watch
+from rehearsal.alb_messages import Refusal, discard, onward, write_fixed
 from rehearsal.alb_rules import Fixed, Group, Picture, Target
 from rehearsal.http1 import (
     HOP_BY_HOP,
@@ -27,22 +27,7 @@ from rehearsal.http1 import (
 )
 
 CONNECT_TIMEOUT_S = 10.0
-REASONS = {
-    400: "Bad Request",
-    404: "Not Found",
-    502: "Bad Gateway",
-    503: "Service Temporarily Unavailable",
-    504: "Gateway Time-out",
-}
 Link = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-
-
-class Refusal(Exception):
-    """The request can't be served: the load balancer answers with this status itself."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(str(status))
-        self.status = status
 
 
 @dataclass(eq=False, slots=True)
@@ -151,8 +136,8 @@ class LoadBalancer:
         try:
             action = self._picture.action(port, head, client)
             if isinstance(action, Fixed):
-                await _discard(head, reader)
-                _write_fixed(writer, head, action)
+                await discard(head, reader)
+                write_fixed(writer, head, action)
                 await writer.drain()
                 return not head.wants_close()
             arn = action.choose()
@@ -160,12 +145,10 @@ class LoadBalancer:
             target = self._pick(group) if group else None
             if group is None or target is None:
                 raise Refusal(503)
-            onward = _onward(head, client, port)
-            return await self._carry(group, target, onward, reader, writer)
+            passed = onward(head, client, port)
+            return await self._carry(group, target, passed, reader, writer)
         except Refusal as refusal:
-            reason = REASONS[refusal.status]
-            body = f"<html><head><title>{refusal.status} {reason}</title></head></html>\r\n"
-            _write_fixed(writer, head, Fixed(refusal.status, body, "text/html"), close=True)
+            write_fixed(writer, head, refusal.page(), close=True)
             await writer.drain()
             return False
 
@@ -276,37 +259,3 @@ class LoadBalancer:
 def _bare(group: Group) -> Group:
     """What a watcher depends on: everything of a group but who is in it."""
     return Group(group.arn, group.check, (), group.deregistration_delay_s)
-
-
-def _onward(head: Head, client: str, port: int) -> Head:
-    before = head.get("x-forwarded-for")
-    trace = head.get("x-amzn-trace-id") or f"Root=1-{int(time.time()):08x}-{secrets.token_hex(12)}"
-    mine = ("x-forwarded-for", "x-forwarded-proto", "x-forwarded-port", "x-amzn-trace-id")
-    return head.without(*HOP_BY_HOP, *mine, "expect").adding(
-        ("X-Forwarded-For", f"{before}, {client}" if before else client),
-        ("X-Forwarded-Proto", "http"),
-        ("X-Forwarded-Port", str(port)),
-        ("X-Amzn-Trace-Id", trace),
-    )
-
-
-async def _discard(head: Head, reader: asyncio.StreamReader) -> None:
-    async for _ in request_body(head, reader):
-        pass
-
-
-def _write_fixed(
-    writer: asyncio.StreamWriter, request: Head, fixed: Fixed, *, close: bool = False
-) -> None:
-    body = fixed.body.encode()
-    ends = close or request.wants_close()
-    head = Head(
-        ("HTTP/1.1", str(fixed.status), REASONS.get(fixed.status, "OK")),
-        (
-            ("Server", "awselb/2.0"),
-            ("Content-Type", fixed.kind),
-            ("Content-Length", str(len(body))),
-            ("Connection", "close" if ends else "keep-alive"),
-        ),
-    )
-    writer.write(head.encode() + (b"" if request.first[0] == "HEAD" else body))

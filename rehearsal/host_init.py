@@ -18,7 +18,8 @@ from pathlib import Path
 
 from rehearsal import host_files, host_root
 from rehearsal.manager import Manager, Reply
-from rehearsal.services import RUN, Nursery
+from rehearsal.nursery import Nursery
+from rehearsal.services import RUN
 
 DOOR = RUN / "init.sock"
 

