@@ -152,7 +152,7 @@ def advice(levels: Sequence[Level]) -> Iterator[str]:
     top = levels[-1]
     if top.failed:
         yield (
-            f"{top.failed} requests were not answered at {top.clients} clients: the queue was full"
+            f"{top.failed} request(s) got no answer at {top.clients} clients: the queue was full"
             " (engine.max_num_queued_reqs) or the engine failed: `fab logs`"
         )
     if not is_flat(levels):
@@ -162,7 +162,7 @@ def advice(levels: Sequence[Level]) -> Iterator[str]:
     if full is not None:
         yield (
             f"GPU memory for the cache is full from {full.clients} clients on"
-            f" ({full.preemptions or 0} requests computed twice): lower engine.max_model_len or"
+            f" ({full.preemptions or 0} request(s) computed twice): lower engine.max_model_len or"
             " max_num_seqs, set kv_cache_dtype fp8, or take GPUs with more memory"
         )
     elif queued is not None:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from provision.facts.host import GpuFacts
-from provision.planning.status import HostStatus
+from provision.planning.status import UNREACHABLE, HostStatus
 from provision.report.table import number, seconds, table
 
 _HEADER = ("host", "release", "model", "health", "traffic", "running", "waiting", "up", "gpu")
@@ -34,7 +34,7 @@ def document(hosts: Sequence[HostStatus]) -> list[dict[str, Any]]:
 def _row(one: HostStatus) -> tuple[str, ...]:
     return (
         one.name,
-        one.release or "none",
+        one.release or ("unknown" if one.health == UNREACHABLE else "none"),
         one.model or "unknown",
         one.health,
         "yes" if one.in_traffic else f"no ({one.target})",

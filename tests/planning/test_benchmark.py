@@ -73,7 +73,7 @@ def test_a_cache_that_is_full() -> None:
     """Memory is named first: a queue behind a full cache is its consequence."""
     full = (*FLAT[:3], level(8, 151, kv_usage=0.99, waiting=30, preemptions=12))
     [line] = benchmark.advice(full)
-    assert line.startswith("GPU memory for the cache is full from 8 clients on (12 requests")
+    assert line.startswith("GPU memory for the cache is full from 8 clients on (12 request(s)")
 
 
 def test_a_queue_while_the_cache_has_room() -> None:
@@ -94,7 +94,7 @@ def test_throughput_that_still_rises_and_requests_that_fail() -> None:
     """Both are said."""
     lines = list(benchmark.advice((*RISING, level(8, 290, failed=3))))
     assert [line.split(":")[0] for line in lines] == [
-        "3 requests were not answered at 8 clients",
+        "3 request(s) got no answer at 8 clients",
         "throughput still rose",
     ]
 
