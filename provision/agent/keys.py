@@ -64,6 +64,7 @@ def parse(text: Optional[str]) -> Dict[str, Any]:
         for name, entry in keys.items():
             if len(str(entry["sha256"])) != hashlib.sha256().digest_size * 2:
                 raise ValueError(f"the hash of {name!r}")
+            int(entry["sha256"], 16)
             _epoch(entry.get("previous_until"))
     except (ValueError, KeyError, TypeError) as error:
         raise AgentError(f"the secret with the client keys is not as expected: {error}") from None

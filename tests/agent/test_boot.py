@@ -1,0 +1,118 @@
+"""A host that boots, touched by nobody."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from provision.agent import containers
+from provision.agent.boot import boot
+from provision.agent.cloud import Cloud
+from provision.agent.errors import AgentError, CloudUnreachable
+from tests.agent.conftest import World, make_release, write_files
+
+RELEASE, OTHER = make_release("one"), make_release("two")
+PARAMETER = "/llm-fleet/test/hosts/i-0123456789abcdef0/host-key"
+KEYS = {
+    "ssh_host_ed25519_key.pub": b"ssh-ed25519 AAAAed root@host\n",
+    "ssh_host_rsa_key.pub": b"ssh-rsa AAAArsa root@host\n",
+}
+
+
+@pytest.fixture
+def fresh(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """An instance after its user data ran; the fleet has a current release."""
+    monkeypatch.setattr(containers, "engine_answers", lambda _port: True)
+    write_files(world.paths.ssh_host_keys, KEYS)
+    world.publish(RELEASE)
+    make_current(world, RELEASE.id)
+    return world
+
+
+def make_current(world: World, release_id: str) -> None:
+    body = json.dumps({"release": release_id}).encode()
+    world.host.cloud.put_object("releases/current", body)
+
+
+def parameter(world: World) -> str:
+    answer = world.host.cloud.client("ssm").get_parameter(Name=PARAMETER)
+    return str(answer["Parameter"]["Value"])
+
+
+def test_a_fresh_host_ends_with_the_current_release(fresh: World) -> None:
+    """Key published, release fetched and verified, containers started."""
+    assert boot(fresh.host)
+    assert parameter(fresh) == "ssh-ed25519 AAAAed\nssh-rsa AAAArsa"
+    assert fresh.paths.current_release() == RELEASE.id
+    assert {c.status for c in fresh.machine.containers.values()} == {"running"}
+
+
+def test_a_reboot_changes_nothing(fresh: World) -> None:
+    """Containers came back by themselves; the release is the same."""
+    boot(fresh.host)
+    fresh.machine.calls.clear()
+    assert not boot(fresh.host)
+    assert fresh.machine.calls == []
+
+
+def test_a_reboot_takes_what_became_current_meanwhile(fresh: World) -> None:
+    """Never a candidate: only what the fleet calls current."""
+    boot(fresh.host)
+    fresh.publish(OTHER)
+    make_current(fresh, OTHER.id)
+    assert boot(fresh.host)
+    assert fresh.paths.current_release() == OTHER.id
+
+
+def test_a_published_key_is_never_overwritten(fresh: World) -> None:
+    """Whoever comes back under the same instance id with other keys is not believed."""
+    boot(fresh.host)
+    write_files(fresh.paths.ssh_host_keys, {"ssh_host_ed25519_key.pub": b"ssh-ed25519 OTHER x\n"})
+    boot(fresh.host)
+    assert "OTHER" not in parameter(fresh)
+    assert [event["created"] for event in fresh.events("host-key")] == [True, False]
+
+
+def test_without_a_release_it_waits(world: World) -> None:
+    """No error: before the first deploy there is nothing to run."""
+    write_files(world.paths.ssh_host_keys, KEYS)
+    assert not boot(world.host)
+    assert world.events("waiting") != []
+    assert world.machine.containers == {}
+
+
+def test_while_s3_is_away_the_host_keeps_its_release(
+    fresh: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reboot at 3 am needs nobody."""
+    boot(fresh.host)
+
+    def away(_cloud: Cloud, key: str) -> Any:
+        raise CloudUnreachable(f"can't read {key}")
+
+    monkeypatch.setattr(Cloud, "get_object", away)
+    assert not boot(fresh.host)
+    assert "going on with" in fresh.events("trouble")[0]["reason"]
+
+
+def test_a_fresh_host_without_s3_says_so(fresh: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing to fall back to: the reason, and the agent tries again."""
+
+    def away(_cloud: Cloud, key: str) -> Any:
+        raise CloudUnreachable(f"can't read {key}")
+
+    monkeypatch.setattr(Cloud, "get_object", away)
+    with pytest.raises(CloudUnreachable, match="releases/current"):
+        boot(fresh.host)
+
+
+def test_a_release_that_is_not_whole_in_the_bucket(fresh: World) -> None:
+    """Half a release never becomes a folder."""
+    fresh.host.cloud.client("s3").delete_object(
+        Bucket="llm-fleet-test", Key=f"releases/{RELEASE.id}/agent.json"
+    )
+    with pytest.raises(AgentError, match=r"agent\.json is missing"):
+        boot(fresh.host)
+    assert not fresh.paths.release(RELEASE.id).exists()
