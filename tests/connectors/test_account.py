@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
@@ -139,9 +140,12 @@ class Account(AwsClients):
             return look(ENVIRONMENT, aws=self)
 
 
-@pytest.fixture(scope="module")
+_account = functools.cache(Account)  # a client takes a tenth of a second
+
+
+@pytest.fixture
 def account() -> Account:
-    return Account()
+    return _account()
 
 
 def test_everything_is_asked_for(account: Account) -> None:
