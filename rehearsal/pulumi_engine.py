@@ -166,6 +166,8 @@ def _event_loop() -> Iterator[asyncio.AbstractEventLoop]:
 
     threads = ThreadPoolExecutor(max_workers=4, initializer=begin)
     loops[0].set_default_executor(threads)
+    # When one resource fails, all that wait for it fail too: the first is raised, that is enough.
+    loops[0].set_exception_handler(lambda *_: None)
     asyncio.set_event_loop(loops[0])
     try:
         yield loops[0]
