@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from playbooks.config import ENV_HELP
 from playbooks.frame import confirm, emit_json, finish, progress, task
 from playbooks.session import Session
+from provision.errors import EXIT_DONE, EXIT_FAILED
 
 if TYPE_CHECKING:
     from provision.executor.outcome import Outcome
@@ -86,15 +87,11 @@ def _tell(plan: Plan, outcome: Outcome | None, *, json: bool) -> None:
     from provision.report import outcome as outcome_report
     from provision.report import plan as plan_report
 
+    # A host that could not be asked may well need something: that is no success.
+    ok = outcome.ok if outcome else not plan.left_out
     if json:
         result = outcome_report.document(outcome) if outcome else None
-        emit_json(
-            {
-                "ok": outcome is None or outcome.ok,
-                "plan": plan_report.document(plan),
-                "outcome": result,
-            }
-        )
+        emit_json({"ok": ok, "plan": plan_report.document(plan), "outcome": result})
     elif outcome is not None:
         print(outcome_report.text(outcome))
-    finish(outcome.exit_code if outcome else 0)
+    finish(EXIT_DONE if ok else EXIT_FAILED)

@@ -48,6 +48,9 @@ def test_the_same_release_is_nothing_to_do(fleet: Fleet) -> None:
     assert (said.code, said.out.splitlines()[-1]) == (0, "nothing to do")
     assert fleet.shell.log == []
 
+    fleet.unreachable["i-2"] = HostUnreachable("i-2", "no route to host")
+    assert fleet.run("deploy").code == 1  # nobody knows whether it lacks something
+
 
 def test_json_is_all_that_is_on_stdout(fleet: Fleet) -> None:
     """The plan, then who did what, with times."""
