@@ -14,7 +14,7 @@ from provision.facts.inventory import Host
 
 TIER = "x-llm-tier"
 PRIMARY = "primary"
-PROBE = {"x-llm-probe": "primary"}
+PROBE = {"x-llm-probe": "1"}  # the load balancer sends it to our own hosts at any weights
 POLL_S = 2.0
 _QUESTION = "Say hello."
 

@@ -262,6 +262,9 @@ def test_the_answer_must_come_from_our_own_engine() -> None:
     assert fleet.deploy().ok
     assert fleet.clock.slept.count(2.0) >= 2
 
+    headers = fleet.http.asked[-1].headers
+    assert headers == {"Authorization": "Bearer sk-fleet-probe", "x-llm-probe": "1"}
+
     fleet = Fleet()
     fleet.http.prepare("POST", URL, fallback)
     outcome = fleet.deploy()
