@@ -39,11 +39,17 @@ class Snapshot:
 
 
 class Hub:
-    """Reads one repository. *token* goes to the hub's own host only."""
+    """Reads one repository.
 
-    def __init__(self, endpoint: str, repository: str, token: Optional[str]) -> None:
+    *token* goes to the hub's own host only; *token_secret* names where people put it.
+    """
+
+    def __init__(
+        self, endpoint: str, repository: str, token: Optional[str], *, token_secret: str
+    ) -> None:
         self._endpoint = endpoint.rstrip("/")
         self._repository = repository
+        self._token_secret = token_secret
         self._opener = urllib.request.build_opener(_DropTokenElsewhere())
         self._headers = {"User-Agent": "llm-fleet"}
         if token:
@@ -97,7 +103,7 @@ class Hub:
             return AgentError(
                 f"{what} is gated or private (HTTP {code})",
                 hint="accept the model's terms on the hub, then put a token that may read it into "
-                "the secret <secret_root>/hub-token",
+                f"the secret {self._token_secret}",
             )
         if code == 404:
             return AgentError(

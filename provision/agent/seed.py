@@ -113,7 +113,12 @@ def upload(
 class _Seeding:
     def __init__(self, host: Host, request: Request, folder: Path, write: Write) -> None:
         self._host, self._request, self._folder, self._write = host, request, folder, write
-        self._hub = Hub(request.endpoint, request.repository, request.hub_token)
+        self._hub = Hub(
+            request.endpoint,
+            request.repository,
+            request.hub_token,
+            token_secret=f"{host.settings.secret_root}/hub-token",
+        )
         self._report = Percent(host.events)
         self._lock = threading.Lock()
         self._done = 0

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import threading
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,7 +16,7 @@ import pytest
 
 from provision.agent import seed
 from provision.agent.errors import AgentError
-from provision.agent.hub import Sibling, needed
+from provision.agent.hub import Sibling, _DropTokenElsewhere, needed
 from provision.agent.seed import Request
 from tests.agent.conftest import World
 
@@ -201,13 +202,27 @@ class TestSeed:
         assert path.read_bytes() == FILES["model-00002.safetensors"]
 
 
+def test_the_token_stays_at_the_hub(hub: Hub) -> None:
+    """Large files are redirected to another host, which gets no token."""
+    handler = _DropTokenElsewhere()
+    asked = urllib.request.Request(hub.url, headers={"Authorization": "Bearer hf_good"})
+    where = {"same": f"{hub.url}/blob", "other": "http://cdn.example/blob?signature=x"}
+    sent = {
+        name: handler.redirect_request(asked, None, 302, "Found", {}, url).has_header(
+            "Authorization"
+        )
+        for name, url in where.items()
+    }
+    assert sent == {"same": True, "other": False}
+
+
 class TestRefusals:
     def test_a_gated_model_names_the_secret(self, empty: World, hub: Hub) -> None:
         """Without a token: what to accept, and where to put the token."""
         hub.gated = True
         with pytest.raises(AgentError, match="is gated or private") as caught:
             seed.seed(empty.host, request(hub))
-        assert "hub-token" in caught.value.hint
+        assert caught.value.hint.endswith("the secret /llm-fleet/test/hub-token")
         assert in_bucket(empty) == {}
 
     def test_with_the_token_it_comes(self, empty: World, hub: Hub) -> None:
