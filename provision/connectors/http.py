@@ -48,12 +48,6 @@ class HttpxHttp:
         except httpx.HTTPError as error:
             raise _no_answer(url, error) from error
 
-    def close(self) -> None:
-        """End all connections."""
-        for client in self._clients.values():
-            client.close()
-        self._clients.clear()
-
     def _answer(self, method: str, url: str, **options: Any) -> Answer:
         begin = time.monotonic()
         try:
