@@ -1,0 +1,155 @@
+"""Deploys that go wrong on one host, or are stopped, while other hosts serve. In this order."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from provision.config.dump import dump
+from provision.planning.release import CURRENT, parse_current
+from tests.lab.fleet.standing import Fleet, eventually
+
+pytestmark = pytest.mark.lab
+
+
+@pytest.fixture(scope="module")
+def hosts(fleet: Fleet) -> tuple[str, str, str]:
+    """The one that freezes, the one that is deployed to, and the one that serves throughout."""
+    frozen, changed = fleet.said["hosts"]
+    (steady,) = set(fleet.world.hosts()) - {frozen, changed}
+    return frozen, changed, steady
+
+
+@pytest.fixture(scope="module")
+def thawed(fleet: Fleet, hosts: tuple[str, str, str]) -> Iterator[None]:
+    """Whatever happened, the frozen engine goes on."""
+    yield
+    _signal_engine(fleet, hosts[0], "CONT")
+
+
+class TestTwoHostsInTrouble:
+    def test_the_third_serves(
+        self, fleet: Fleet, hosts: tuple[str, str, str], thawed: None
+    ) -> None:
+        """One engine stands still, another dies while it loads.
+
+        The agent of the first says hung. The deploy to the second fails with the engine's own last
+        words and leaves booting hosts their release. The load balancer sends both nothing.
+        """
+        frozen, changed, steady = hosts
+        _signal_engine(fleet, frozen, "STOP")
+
+        with _engine_arguments(fleet, tokenizer="/nowhere"):
+            failed = fleet.fab("deploy", "--hosts", changed, "--accept-downtime", "--yes")
+
+        assert failed.code == 1, str(failed)
+        assert f"error: {changed}: " in failed.out
+        assert "| " in failed.out
+        assert "/nowhere" in failed.out
+        assert parse_current(fleet.cloud.get_object(CURRENT)) == fleet.said["release"]
+        eventually(lambda: fleet.state(frozen) == "hung", seconds=120, why="hung")
+        eventually(lambda: fleet.health()[frozen] == "unhealthy", seconds=30, why="out")
+        assert fleet.state(changed) == "crash-loop"
+        asked = [fleet.ask(max_tokens=1) for _ in range(5)]
+        assert [one.status for one in asked] == [200] * 5
+        assert fleet.served(steady, asked) == asked
+
+    def test_a_frozen_engine_that_goes_on_is_warmed_first(
+        self, fleet: Fleet, hosts: tuple[str, str, str], thawed: None
+    ) -> None:
+        """Hung, warming, ready; then traffic."""
+        frozen = hosts[0]
+
+        _signal_engine(fleet, frozen, "CONT")
+
+        fleet.wait_in_traffic(frozen, seconds=120)
+        states = [one["state"] for one in fleet.events(frozen) if one["event"] == "state"]
+        assert states[-3:] == ["hung", "warming", "ready"]
+
+
+class TestBackToTheOldRelease:
+    def test_a_port_that_is_taken(self, fleet: Fleet, hosts: tuple[str, str, str]) -> None:
+        """Named with its number, before anything is changed."""
+        changed = hosts[1]
+        before = fleet.release(changed)
+        listener = fleet.inside(
+            changed, "python3 -m http.server 8001 --bind 127.0.0.1 >/dev/null 2>&1 & echo $!"
+        )
+        try:
+            done = fleet.fab("deploy", "--hosts", changed, "--yes")
+        finally:
+            fleet.inside(changed, f"kill {listener}")
+
+        assert done.code == 1, str(done)
+        assert f"{changed}: port 8001 is taken by another process" in done.out
+        assert fleet.release(changed) == before != fleet.said["release"]
+
+    def test_ctrl_c_leaves_nothing_half_done(
+        self, fleet: Fleet, hosts: tuple[str, str, str]
+    ) -> None:
+        """Stopped while the engine loads: exit 1, the host has the release whole.
+
+        Then the engine is killed: Docker starts it again, and the same command finishes the deploy
+        by waiting for it.
+        """
+        changed = hosts[1]
+        with fleet.typing("deploy", "--yes", "--hosts", changed) as deploy:
+            _read_until(deploy, "wait until ready")
+            os.killpg(deploy.pid, signal.SIGINT)
+            out, _ = deploy.communicate(timeout=30)
+
+        assert deploy.returncode == 1
+        assert "stopped by you" in out
+        assert fleet.release(changed) == fleet.said["release"]
+        fleet.inside(changed, "test ! -e /opt/llm-fleet/applying.json")
+        assert fleet.health()[changed] != "healthy"
+
+        pid = fleet.inside(changed, "docker inspect -f '{{.State.Pid}}' llm-fleet-engine-0")
+        fleet.inside(changed, f"kill -9 {pid}")
+        again = fleet.fab("deploy", "--yes", "--json")
+
+        assert again.code == 0, str(again)
+        (host,) = again.json["outcome"]["hosts"]
+        assert host["name"] == changed
+        assert [step["step"] for step in host["done"]] == ["wait until ready", "wait for traffic"]
+        (replica,) = fleet.agent(changed)["replicas"]
+        assert replica["restarts"] == 1
+        fleet.wait_in_traffic(*fleet.world.hosts())
+
+    def test_all_is_well_in_the_end(self, fleet: Fleet, hosts: tuple[str, str, str]) -> None:
+        """Three hosts, one release, nothing to do."""
+        assert {fleet.release(host) for host in hosts} == {fleet.said["release"]}
+        assert "nothing to do" in fleet.fab("deploy", "--yes").out
+
+
+@contextmanager
+def _engine_arguments(fleet: Fleet, **arguments: str) -> Iterator[None]:
+    """The environment's file with more arguments for the engine, for a while."""
+    before, engine = fleet.file.read_text(), fleet.environment.engine
+    more: dict[str, Any] = {**engine.extra_args, **arguments}
+    engine = replace(engine, extra_args=more)
+    fleet.file.write_text(dump(replace(fleet.environment, engine=engine)))
+    try:
+        yield
+    finally:
+        fleet.file.write_text(before)
+
+
+def _signal_engine(fleet: Fleet, host: str, name: str) -> None:
+    """Signal the engine's core: its HTTP server lives on."""
+    fleet.inside(host, f"pkill -{name} -f 'VLLM::Engin[e]Core'")
+
+
+def _read_until(process: subprocess.Popen[str], text: str) -> None:
+    assert process.stderr is not None
+    for line in process.stderr:
+        if text in line:
+            return
+    raise AssertionError(f"ended before it said {text!r}")
