@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,7 @@ class Route:
 
     def proxy_words(self, host: Host) -> list[str]:
         """The AWS command that carries an SSH stream to *host*, without an open port 22."""
-        command = [str(Path(w).expanduser()) for w in shlex.split(self.access.aws_command)]
+        command = map(os.path.expanduser, shlex.split(self.access.aws_command))
         profile = ["--profile", self.profile] if self.profile else []
         return [
             *command,
