@@ -16,6 +16,7 @@ from provision.facts.inventory import Host
 
 Say = Callable[[str], None]
 _EVIDENCE_LINES = 20
+_WORTH_A_LINE_S = 1.0
 
 
 @dataclass(slots=True)
@@ -79,16 +80,18 @@ def describe(event: Mapping[str, Any]) -> str:
 
 
 def _phase(event: Mapping[str, Any]) -> str:
+    name, took = event.get("phase"), float(event.get("seconds") or 0.0)
     if event.get("state") != "done":
-        return f"{event.get('phase')} ..."
-    return f"{event.get('phase')} {float(event.get('seconds') or 0):.1f} s"
+        return f"{name} ..."
+    return f"{name} {took:.1f} s" if took >= _WORTH_A_LINE_S else ""
 
 
 def _share(event: Mapping[str, Any]) -> str:
     done, total = event.get("done_bytes"), event.get("total_bytes")
     if not isinstance(done, int) or not isinstance(total, int) or not total:
         return ""
-    return f"{100 * done / total:.0f} % of {total / 2**30:.1f} GiB"
+    size = f"{total / 2**30:.1f} GiB" if total >= 2**30 else f"{total / 2**20:.1f} MiB"
+    return f"{100 * done / total:.0f} % of {size}"
 
 
 def _event(line: str) -> dict[str, Any] | None:
