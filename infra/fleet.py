@@ -24,7 +24,11 @@ ROOT_DEVICE = {
 
 @dataclass(frozen=True)
 class FleetArgs:
-    """Everything that a host needs to boot into the environment."""
+    """Everything that a host needs to boot into the environment.
+
+    User data runs once: *reached_at_boot* are the routes, rights and objects that it needs, which
+    must be there before the first host is.
+    """
 
     environment: Environment
     subnet_ids: Sequence[Output[str]]
@@ -33,6 +37,7 @@ class FleetArgs:
     target_group_arn: Output[str]
     public_key: str
     user_data: Output[str]
+    reached_at_boot: Sequence[pulumi.Resource]
 
 
 class Fleet(pulumi.ComponentResource):
@@ -160,7 +165,9 @@ class Fleet(pulumi.ComponentResource):
             ],
             # Rollouts suspend processes, and people scale: both at run time.
             opts=ResourceOptions(
-                parent=self, ignore_changes=["desired_capacity", "suspended_processes"]
+                parent=self,
+                depends_on=self._args.reached_at_boot,
+                ignore_changes=["desired_capacity", "suspended_processes"],
             ),
         )
 

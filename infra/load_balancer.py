@@ -187,8 +187,9 @@ class LoadBalancer(pulumi.ComponentResource):
             conditions=[lb.ListenerRuleConditionArgs(path_pattern=_model_paths())],
             actions=[lb.ListenerRuleActionArgs(type="forward", forward=forward)],
             tags={"Name": "traffic"},
-            # As a whole: ignoring single weights would set live ones back in an outage.
-            opts=ResourceOptions(parent=self, ignore_changes=["actions", "tags", "tags_all"]),
+            # As a whole: ignoring single weights would set live ones back in an outage. What the
+            # provider makes of tags is in `tagsAll`, which Python has no other name for.
+            opts=ResourceOptions(parent=self, ignore_changes=["actions", "tags", "tagsAll"]),
         )
 
 

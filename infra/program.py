@@ -46,11 +46,12 @@ class _Ground:
 
 @dataclass(frozen=True)
 class _Doors:
-    """Where traffic comes in."""
+    """Where traffic comes in, and how hosts get out."""
 
     network: Network
     firewall: Firewall
     balancer: LoadBalancer
+    ways_out: tuple[pulumi.Resource, ...]
 
 
 def declare(environment: Environment, *, public_key: str) -> dict[str, pulumi.Input[str]]:
@@ -75,6 +76,7 @@ def declare(environment: Environment, *, public_key: str) -> dict[str, pulumi.In
             target_group_arn=doors.balancer.primary.arn,
             public_key=public_key,
             user_data=_user_data(ground),
+            reached_at_boot=[*doors.ways_out, ground.storage, identity],
         ),
         ground.options,
     )
@@ -114,17 +116,12 @@ def _doors(ground: _Ground) -> _Doors:
     firewall = Firewall(
         "firewall", FirewallArgs(environment, network.vpc_id, network.cidr), ground.options
     )
+    ways_out: list[pulumi.Resource] = [network, firewall]
     if firewall.endpoint_group_id is not None:
-        Endpoints(
-            "endpoints",
-            EndpointsArgs(
-                environment,
-                network.vpc_id,
-                network.host_subnet_ids,
-                firewall.endpoint_group_id,
-            ),
-            ground.options,
+        endpoints = EndpointsArgs(
+            environment, network.vpc_id, network.host_subnet_ids, firewall.endpoint_group_id
         )
+        ways_out.append(Endpoints("endpoints", endpoints, ground.options))
     balancer = LoadBalancer(
         "load-balancer",
         LoadBalancerArgs(
@@ -135,7 +132,7 @@ def _doors(ground: _Ground) -> _Doors:
         ),
         ground.options,
     )
-    return _Doors(network, firewall, balancer)
+    return _Doors(network, firewall, balancer, tuple(ways_out))
 
 
 def _scope(ground: _Ground) -> Output[Scope]:

@@ -60,7 +60,7 @@ def provisioned(
     """Like :func:`provision`, with everything that was declared on the way."""
     key = public_key or read_public_key(environment.access)
     return provisioned_by(
-        lambda: _ignore(declare(environment, public_key=key)),
+        lambda: declare(environment, public_key=key),
         environment,
         endpoint_url=endpoint_url,
         load_balancer_address=load_balancer_address,
@@ -69,7 +69,7 @@ def provisioned(
 
 
 def provisioned_by(
-    program: Callable[[], None],
+    program: Callable[[], object],
     environment: Environment,
     *,
     endpoint_url: str | None = None,

@@ -35,6 +35,7 @@ class Declared:
     protect: bool = False
     retain_on_delete: bool = False
     ignore_changes: tuple[str, ...] = ()
+    depends_on: frozenset[str] = frozenset()  # keys of others
 
     @property
     def key(self) -> str:
@@ -102,6 +103,7 @@ class Engine(mocks.Mocks):
             protect=options.protect,
             retain_on_delete=options.retainOnDelete,
             ignore_changes=tuple(options.ignoreChanges),
+            depends_on=frozenset(_key(urn) for urn in options.dependencies),
         )
         self.declared.append(declared)
         return declared
@@ -129,7 +131,7 @@ class _Monitor(mocks.MockMonitor):
         return register(request)
 
 
-def run_program(program: Callable[[], None], engine: Engine, *, project: str, stack: str) -> None:
+def run_program(program: Callable[[], object], engine: Engine, *, project: str, stack: str) -> None:
     """Run a Pulumi program in *engine* until all that it declared is made.
 
     The SDK keeps one program's state in module globals: they are cleared before and after.
@@ -149,7 +151,7 @@ def run_program(program: Callable[[], None], engine: Engine, *, project: str, st
                 monitor=_Monitor(engine),
             )
             _forget()
-            loop.run_until_complete(run_in_stack(program))
+            loop.run_until_complete(run_in_stack(_answering_nothing(program)))
         finally:
             _forget()
             _drop_unfinished(loop)
@@ -184,6 +186,21 @@ def _drop_unfinished(loop: asyncio.AbstractEventLoop) -> None:
     for task in waiting:
         task.cancel()
     loop.run_until_complete(asyncio.gather(*waiting, return_exceptions=True))
+
+
+def _answering_nothing(program: Callable[[], object]) -> Callable[[], None]:
+    """The SDK would await what a program returns."""
+
+    def run() -> None:
+        program()
+
+    return run
+
+
+def _key(urn: str) -> str:
+    """``urn:pulumi:stack::project::parent$type::name`` as :attr:`Declared.key`."""
+    *_, types, name = urn.split("::")
+    return f"{types.rsplit('$', 1)[-1]}::{name}"
 
 
 def _forget() -> None:

@@ -35,6 +35,14 @@ def test_pulumi_waits_for_nothing_and_leaves_the_running_fleet_alone(made: Scene
     assert [process["ProcessName"] for process in suspended] == ["AZRebalance"]
 
 
+def test_a_host_finds_at_boot_what_user_data_reaches(made: Scene) -> None:
+    """User data runs once: routes, endpoints, rights and the program come before the group."""
+    needed = (":Route", ":VpcEndpoint", ":SecurityGroupEgressRule", ":BucketObject")
+    keys = {d.key for kind in needed for d in made.of(kind) if "load-balancer" not in d.name}
+    keys.add(made.one(":RolePolicy", "identity-host").key)
+    assert keys <= made.one(":Group").depends_on
+
+
 def test_the_image_is_pinned(made: Scene) -> None:
     """By id: no parameter that moves."""
     assert re.fullmatch(r"ami-[0-9a-f]+", made.live.template["ImageId"])

@@ -28,7 +28,7 @@ def test_the_folder_runs_as_the_language_host_runs_it(
     monkeypatch.setenv("HOME", str(tmp_path))
     with mock_aws():
         made = provisioned_by(
-            lambda: runpy.run_path(str(PROGRAM), run_name="__main__") and None, environment
+            lambda: runpy.run_path(str(PROGRAM), run_name="__main__"), environment
         )
     expected = [d.key for d in scene("rehearsal").provisioned.declared]
     assert sorted(d.key for d in made.declared) == sorted(expected)
