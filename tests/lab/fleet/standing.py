@@ -102,6 +102,12 @@ class Fleet:
         """The account, through the project's own door."""
         return AwsCloud(self.environment)
 
+    @property
+    def third(self) -> str:
+        """The host that joined the two of the beginning."""
+        (host,) = set(self.world.hosts()) - set(self.said["hosts"])
+        return host
+
     def aws(self, service: str) -> Any:
         """A boto3 client for what the project's own door does not open."""
         return client(service, self.world.settings())

@@ -1,4 +1,4 @@
-"""The fleet changes under clients: a host joins by itself, keys come and go, a host is cut off."""
+"""The fleet changes under clients: a host joins by itself, keys come and go."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ def third(fleet: Fleet) -> str:
         AutoScalingGroupName=fleet.cloud.outputs().asg_name, DesiredCapacity=3
     )
     eventually(lambda: len(fleet.world.hosts()) == 3, seconds=30)
-    (host,) = set(fleet.world.hosts()) - set(fleet.said["hosts"])
-    return host
+    return fleet.third
 
 
 @pytest.fixture(scope="module")
@@ -81,50 +80,6 @@ class TestBoot:
 
         assert done.code == 0, str(done)
         assert "nothing to do" in done.out
-
-
-class TestCutOff:
-    def test_a_host_that_cannot_be_reached_is_named(self, fleet: Fleet, third: str) -> None:
-        """Status and deploy say which, touch no other, and do not call it a success."""
-        fleet.world.cut(third)
-        try:
-            eventually(lambda: fleet.health()[third] == "unhealthy", seconds=60)
-            status = fleet.fab("status", "--json")
-            deploy = fleet.fab("deploy", "--yes")
-        finally:
-            fleet.world.heal(third)
-
-        health = {row["name"]: (row["health"], row["in_traffic"]) for row in status.json}
-        well = dict.fromkeys(fleet.said["hosts"], ("ready", True))
-        assert health == {**well, third: ("unreachable", False)}
-        assert (status.code, deploy.code) == (0, 1)
-        assert f"{third} is left out" in deploy.out
-        assert {fleet.state(host) for host in fleet.said["hosts"]} == {"ready"}
-
-    def test_a_host_with_another_key_is_not_talked_to(self, fleet: Fleet, third: str) -> None:
-        """Its key is not the published one: whoever answers there is not sent a command."""
-        fleet.wait_in_traffic(third)
-        key = "/etc/ssh/ssh_host_ed25519_key"
-        fleet.inside(
-            third,
-            f"mkdir /root/kept && mv /etc/ssh/ssh_host_* /root/kept/ &&"
-            f" ssh-keygen -q -t ed25519 -N '' -f {key} &&"
-            " cp /etc/ssh/sshd_config /root/kept/ && sed -i /ecdsa/d /etc/ssh/sshd_config &&"
-            " systemctl restart ssh",
-        )
-        try:
-            done = fleet.fab("deploy", "--yes")
-        finally:
-            fleet.inside(
-                third,
-                "mv /root/kept/ssh_host_* /etc/ssh/ && mv /root/kept/sshd_config /etc/ssh/ &&"
-                " rmdir /root/kept && systemctl restart ssh",
-            )
-
-        assert done.code == 1, str(done)
-        assert "but published" in done.out + done.err
-        assert third in done.out + done.err
-        assert fleet.fab("deploy", "--yes").code == 0
 
 
 def _accepted(fleet: Fleet, key: str) -> bool:

@@ -20,62 +20,43 @@ pytestmark = pytest.mark.lab
 
 
 @pytest.fixture(scope="module")
-def hosts(fleet: Fleet) -> tuple[str, str, str]:
-    """The one that freezes, the one that is deployed to, and the one that serves throughout."""
+def hosts(fleet: Fleet) -> tuple[str, str]:
+    """The one whose engine freezes and the one that is deployed to; the third serves throughout."""
     frozen, changed = fleet.said["hosts"]
-    (steady,) = set(fleet.world.hosts()) - {frozen, changed}
-    return frozen, changed, steady
-
-
-@pytest.fixture(scope="module")
-def thawed(fleet: Fleet, hosts: tuple[str, str, str]) -> Iterator[None]:
-    """Whatever happened, the frozen engine goes on."""
-    yield
-    _signal_engine(fleet, hosts[0], "CONT")
+    return frozen, changed
 
 
 class TestTwoHostsInTrouble:
-    def test_the_third_serves(
-        self, fleet: Fleet, hosts: tuple[str, str, str], thawed: None
-    ) -> None:
-        """One engine stands still, another dies while it loads.
+    def test_the_third_serves(self, fleet: Fleet, hosts: tuple[str, str]) -> None:
+        """One engine stands still, another dies while it loads; neither gets a request.
 
-        The agent of the first says hung. The deploy to the second fails with the engine's own last
-        words and leaves booting hosts their release. The load balancer sends both nothing.
+        The agent of the first says hung, and warms the engine before it is ready again. The deploy
+        to the second fails with the engine's own last words; booting hosts keep their release.
         """
-        frozen, changed, steady = hosts
-        _signal_engine(fleet, frozen, "STOP")
+        frozen, changed = hosts
+        words = ("deploy", "--hosts", changed, "--accept-downtime", "--yes")
+        with _engine_arguments(fleet, tokenizer="/nowhere"), fleet.typing(*words) as deploy:
+            with _engine_stopped(fleet, frozen):
+                eventually(lambda: fleet.state(frozen) == "hung", seconds=120, why="hung")
+                eventually(lambda: fleet.health()[frozen] == "unhealthy", seconds=30, why="out")
+                asked = [fleet.ask(max_tokens=1) for _ in range(5)]
+            out, _ = deploy.communicate(timeout=180)
 
-        with _engine_arguments(fleet, tokenizer="/nowhere"):
-            failed = fleet.fab("deploy", "--hosts", changed, "--accept-downtime", "--yes")
-
-        assert failed.code == 1, str(failed)
-        assert f"error: {changed}: " in failed.out
-        assert "| " in failed.out
-        assert "/nowhere" in failed.out
-        assert parse_current(fleet.cloud.get_object(CURRENT)) == fleet.said["release"]
-        eventually(lambda: fleet.state(frozen) == "hung", seconds=120, why="hung")
-        eventually(lambda: fleet.health()[frozen] == "unhealthy", seconds=30, why="out")
-        assert fleet.state(changed) == "crash-loop"
-        asked = [fleet.ask(max_tokens=1) for _ in range(5)]
         assert [one.status for one in asked] == [200] * 5
-        assert fleet.served(steady, asked) == asked
-
-    def test_a_frozen_engine_that_goes_on_is_warmed_first(
-        self, fleet: Fleet, hosts: tuple[str, str, str], thawed: None
-    ) -> None:
-        """Hung, warming, ready; then traffic."""
-        frozen = hosts[0]
-
-        _signal_engine(fleet, frozen, "CONT")
-
+        assert fleet.served(fleet.third, asked) == asked
+        assert deploy.returncode == 1, out
+        assert f"error: {changed}: " in out
+        assert "    | " in out
+        assert "/nowhere" in out
+        assert fleet.state(changed) == "crash-loop"
+        assert parse_current(fleet.cloud.get_object(CURRENT)) == fleet.said["release"]
         fleet.wait_in_traffic(frozen, seconds=120)
         states = [one["state"] for one in fleet.events(frozen) if one["event"] == "state"]
         assert states[-3:] == ["hung", "warming", "ready"]
 
 
 class TestBackToTheOldRelease:
-    def test_a_port_that_is_taken(self, fleet: Fleet, hosts: tuple[str, str, str]) -> None:
+    def test_a_port_that_is_taken(self, fleet: Fleet, hosts: tuple[str, str]) -> None:
         """Named with its number, before anything is changed."""
         changed = hosts[1]
         before = fleet.release(changed)
@@ -91,9 +72,7 @@ class TestBackToTheOldRelease:
         assert f"{changed}: port 8001 is taken by another process" in done.out
         assert fleet.release(changed) == before != fleet.said["release"]
 
-    def test_ctrl_c_leaves_nothing_half_done(
-        self, fleet: Fleet, hosts: tuple[str, str, str]
-    ) -> None:
+    def test_ctrl_c_leaves_nothing_half_done(self, fleet: Fleet, hosts: tuple[str, str]) -> None:
         """Stopped while the engine loads: exit 1, the host has the release whole.
 
         Then the engine is killed: Docker starts it again, and the same command finishes the deploy
@@ -116,16 +95,19 @@ class TestBackToTheOldRelease:
         again = fleet.fab("deploy", "--yes", "--json")
 
         assert again.code == 0, str(again)
-        (host,) = again.json["outcome"]["hosts"]
-        assert host["name"] == changed
-        assert [step["step"] for step in host["done"]] == ["wait until ready", "wait for traffic"]
+        done = {
+            host["name"]: [step["step"] for step in host["done"]]
+            for host in again.json["outcome"]["hosts"]
+        }
+        assert done.pop(changed) == ["wait until ready", "wait for traffic"]
+        assert not any(done.values())
         (replica,) = fleet.agent(changed)["replicas"]
         assert replica["restarts"] == 1
         fleet.wait_in_traffic(*fleet.world.hosts())
 
-    def test_all_is_well_in_the_end(self, fleet: Fleet, hosts: tuple[str, str, str]) -> None:
+    def test_all_is_well_in_the_end(self, fleet: Fleet) -> None:
         """Three hosts, one release, nothing to do."""
-        assert {fleet.release(host) for host in hosts} == {fleet.said["release"]}
+        assert {fleet.release(host) for host in fleet.world.hosts()} == {fleet.said["release"]}
         assert "nothing to do" in fleet.fab("deploy", "--yes").out
 
 
@@ -142,9 +124,15 @@ def _engine_arguments(fleet: Fleet, **arguments: str) -> Iterator[None]:
         fleet.file.write_text(before)
 
 
-def _signal_engine(fleet: Fleet, host: str, name: str) -> None:
-    """Signal the engine's core: its HTTP server lives on."""
-    fleet.inside(host, f"pkill -{name} -f 'VLLM::Engin[e]Core'")
+@contextmanager
+def _engine_stopped(fleet: Fleet, host: str) -> Iterator[None]:
+    """The engine's core stands still; its HTTP server lives on."""
+    core = "-f 'VLLM::Engin[e]Core'"
+    fleet.inside(host, f"pkill -STOP {core}")
+    try:
+        yield
+    finally:
+        fleet.inside(host, f"pkill -CONT {core}")
 
 
 def _read_until(process: subprocess.Popen[str], text: str) -> None:
