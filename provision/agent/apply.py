@@ -26,7 +26,7 @@ from provision.agent.system import read_json, write_atomic, write_json
 
 FRONT_PORT = 8000
 KEPT_RELEASES = 5
-_LOCK_WAIT_S = 900.0
+LOCK_WAIT_S = 900.0
 
 
 class Apply:
@@ -40,15 +40,19 @@ class Apply:
         self._containers = Containers(host.paths, host.docker, host.clock, host.events)
 
     def release(
-        self, release_id: str, *, fetch: bool, recreate: bool = False, lock_wait_s: float = -1.0
+        self,
+        release_id: str,
+        *,
+        fetch: bool,
+        recreate: bool = False,
+        lock_wait_s: float = LOCK_WAIT_S,
     ) -> bool:
         """Apply *release_id*; False when there was nothing to do.
 
         With *fetch* its folder is taken from the bucket when it is not here. *recreate* starts the
         containers anew even when they are as wanted. Raises AgentError, Stopped or Busy.
         """
-        wait_s = _LOCK_WAIT_S if lock_wait_s < 0 else lock_wait_s
-        with held(self._paths.lock, self._host.clock, self._events, wait_s=wait_s):
+        with held(self._paths.lock, self._host.clock, self._events, wait_s=lock_wait_s):
             manifest = self._folder(release_id, fetch=fetch)
             mounted_now = self._prepare(manifest)
             if not (recreate or mounted_now) and self._as_wanted(manifest):

@@ -5,17 +5,19 @@ from __future__ import annotations
 from typing import Optional
 
 from provision.agent import cache
-from provision.agent.apply import Apply
+from provision.agent.apply import LOCK_WAIT_S, Apply
 from provision.agent.cloud import current_release
 from provision.agent.errors import AgentError, CloudUnreachable
 from provision.agent.host import Host
 
 
-def boot(host: Host, *, restart_agent: bool = True, lock_wait_s: float = -1.0) -> bool:
+def boot(host: Host, *, lock_wait_s: float = LOCK_WAIT_S) -> bool:
     """Publish the host key, mount the cache, apply the fleet's current release.
 
     True when a release was applied now. Without a release there is nothing to apply yet: the agent
-    asks again (the host stays, unhealthy). Raises AgentError.
+    asks again (the host stays, unhealthy). The agent is not restarted: systemd starts it after
+    this, and would wait for this while this waits for it; an agent that runs follows by itself.
+    Raises AgentError.
     """
     publish_host_key(host)
     mounted_now = cache.ensure(host)
@@ -23,7 +25,7 @@ def boot(host: Host, *, restart_agent: bool = True, lock_wait_s: float = -1.0) -
     if release_id is None:
         host.events.emit("waiting", reason="the fleet has no current release yet")
         return False
-    return Apply(host, restart_agent=restart_agent).release(
+    return Apply(host, restart_agent=False).release(
         release_id, fetch=True, recreate=mounted_now, lock_wait_s=lock_wait_s
     )
 

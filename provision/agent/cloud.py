@@ -6,16 +6,17 @@ Credentials always come from the instance's role, also when ``aws_endpoint_url``
 from __future__ import annotations
 
 import base64
+import importlib.util
 import json
+import threading
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
-from provision.agent.errors import CloudUnreachable
+from provision.agent.errors import AgentError, CloudUnreachable
 from provision.agent.settings import HostSettings
 
 METADATA = "http://169.254.169.254"
@@ -66,7 +67,15 @@ class Cloud:
     def __init__(self, settings: HostSettings, *, keys: Optional[Mapping[str, str]] = None) -> None:
         self._settings = settings
         self._keys = dict(keys or {})
-        self.client = lru_cache(maxsize=None)(self._client)
+        self._clients: Dict[str, Any] = {}
+        self._lock = threading.Lock()
+
+    def client(self, service: str) -> Any:
+        """The boto3 client of *service*. Raises AgentError on a host without boto3."""
+        with self._lock:  # boto3's default session is not made for several threads
+            if service not in self._clients:
+                self._clients[service] = self._client(service)
+            return self._clients[service]
 
     def with_keys(self, keys: Mapping[str, str]) -> Cloud:
         """The same, with the operator's short-lived keys instead of the instance's role."""
@@ -130,6 +139,7 @@ class Cloud:
             return data["proxyEndpoint"].split("://")[-1], password
 
     def _client(self, service: str) -> Any:
+        _require_boto3()
         import boto3  # a host that is only asked for its status needs no AWS
         from botocore.config import Config
 
@@ -151,6 +161,7 @@ class Cloud:
 @contextmanager
 def calling(what: str, *, missing: Tuple[str, ...] = ()) -> Iterator[List[Any]]:
     """Turn botocore's errors into CloudUnreachable; codes in *missing* leave the list empty."""
+    _require_boto3()
     from botocore.exceptions import BotoCoreError, ClientError
 
     found: List[Any] = []
@@ -164,6 +175,14 @@ def calling(what: str, *, missing: Tuple[str, ...] = ()) -> Iterator[List[Any]]:
         raise CloudUnreachable(
             f"can't {what}: {error}", hint="does this host reach AWS, and has it its role?"
         ) from None
+
+
+def _require_boto3() -> None:
+    if importlib.util.find_spec("boto3") is None:
+        raise AgentError(
+            "boto3 is not installed for this host's python3",
+            hint="apt-get install python3-boto3, or dnf install python3-boto3",
+        )
 
 
 def keys_from(document: Mapping[str, Any]) -> Dict[str, str]:

@@ -5,28 +5,29 @@ nothing on the host is changed. A question without an answer is ``null``, and ``
 Each function below is a question; its name is the key of its answer.
 """
 
+# ruff: noqa: PTH  # pathlib, http.client, shutil and typing would double what this costs a host
+
 from __future__ import annotations
 
-import hashlib
-import http.client
 import importlib.util
 import json
 import os
-import platform
 import re
 import resource
-import shutil
 import socket
 import subprocess
 import sys
 import threading
 import time
-import urllib.parse
-from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, List, Optional
+
+    Facts = Dict[str, Any]
 
 CACHE = "/var/lib/llm-fleet/cache"
-HOME = Path("/opt/llm-fleet")
+HOME = "/opt/llm-fleet"
 DOCKER_SOCKET = "/var/run/docker.sock"
 PLUGIN_FOLDERS = (
     *("/usr/local/lib/docker", "/usr/local/libexec/docker", "/usr/lib/docker"),
@@ -39,7 +40,6 @@ GPU_FIELDS = (
 )
 CSV = "--format=csv,noheader,nounits"
 SMI_S = 20  # without persistence mode the driver is set up for each call
-Facts = Dict[str, Any]
 
 
 def system() -> Facts:
@@ -48,8 +48,8 @@ def system() -> Facts:
     return {
         "id": release.get("ID"),
         "version": release.get("VERSION_ID"),
-        "architecture": platform.machine(),
-        "kernel": platform.release(),
+        "architecture": os.uname().machine,
+        "kernel": os.uname().release,
         "root": os.geteuid() == 0,
         "boto3": importlib.util.find_spec("boto3") is not None,
         "time": time.time(),
@@ -58,12 +58,12 @@ def system() -> Facts:
 
 
 def docker() -> Facts:
-    cli = shutil.which("docker")
+    cli = which("docker")
     facts: Facts = {"cli": cli and os.path.realpath(cli), "compose": compose(), "error": None}
     facts["daemon_json"] = read("/etc/docker/daemon.json")
     try:
         info = docker_api("/info")
-    except (OSError, ValueError, http.client.HTTPException) as error:
+    except (OSError, ValueError) as error:
         return dict(facts, error=f"{DOCKER_SOCKET}: {error}")
     return dict(
         facts,
@@ -79,7 +79,7 @@ def compose() -> Optional[List[str]]:
     for folder in PLUGIN_FOLDERS:
         if os.access(f"{folder}/cli-plugins/docker-compose", os.X_OK):
             return ["docker", "compose"]
-    return ["docker-compose"] if shutil.which("docker-compose") else None
+    return ["docker-compose"] if which("docker-compose") else None
 
 
 def images() -> List[str]:
@@ -87,9 +87,9 @@ def images() -> List[str]:
 
 
 def containers() -> List[Facts]:
-    names = urllib.parse.quote(json.dumps({"name": ["^/llm-fleet-"]}))
-    listed = docker_api(f"/containers/json?all=1&filters={names}")
-    return [container(docker_api(f"/containers/{item['Id']}/json")) for item in listed]
+    listed = docker_api("/containers/json?all=1")
+    ours = [item["Id"] for item in listed if item["Names"][0].startswith("/llm-fleet-")]
+    return [container(docker_api(f"/containers/{name}/json")) for name in ours]
 
 
 def container(asked: Facts) -> Facts:
@@ -118,9 +118,9 @@ def nvidia() -> Facts:
 def disks() -> Facts:
     found: Facts = {"cache_mounted": os.path.ismount(CACHE), "cache_uuid": uuid(device(CACHE))}
     for name, path in (("root", "/"), ("docker", "/var/lib/docker"), ("cache", CACHE)):
-        if Path(path).is_dir():
-            use = shutil.disk_usage(path)
-            found[name] = {"free": use.free, "total": use.total, "device": device(path)}
+        if os.path.isdir(path):
+            free, total = space(path)
+            found[name] = {"free": free, "total": total, "device": device(path)}
     return found
 
 
@@ -142,19 +142,19 @@ def uuid(source: Optional[str]) -> Optional[str]:
 
 
 def fleet() -> Facts:
-    program, current = HOME / "host.pyz", HOME / "current"
-    names = names_in(HOME / "releases")
+    program, current = f"{HOME}/host.pyz", f"{HOME}/current"
+    names = names_in(f"{HOME}/releases")
     return {
-        "program": hashlib.sha256(program.read_bytes()).hexdigest() if program.is_file() else None,
-        "release": current.readlink().name if current.is_symlink() else None,
+        "program": sha256(program) if os.path.isfile(program) else None,
+        "release": os.path.basename(os.readlink(current)) if os.path.islink(current) else None,
         "releases": [name for name in names if re.fullmatch(r"r-[0-9a-f]{12}", name)],
     }
 
 
 def agent() -> Any:
     try:
-        return get(http.client.HTTPConnection("127.0.0.1", 8081, timeout=3), "/status")
-    except (OSError, ValueError, http.client.HTTPException):
+        return get(socket.create_connection(("127.0.0.1", 8081), timeout=3), "/status")
+    except (OSError, ValueError):
         return None
 
 
@@ -170,7 +170,7 @@ def memory() -> Facts:
     pairs = (line.split(":") for line in (read("/proc/meminfo") or "").splitlines())
     kib = {key: int(value.split()[0]) for key, value in pairs}
     names = {"total": "MemTotal", "available": "MemAvailable", "swap": "SwapTotal"}
-    shm = shutil.disk_usage("/dev/shm").total  # noqa: S108  # asked for its size
+    _, shm = space("/dev/shm")  # noqa: S108  # asked for its size
     return dict({name: kib[key] * 1024 for name, key in names.items()}, shm=shm)
 
 
@@ -178,7 +178,7 @@ def package_lock() -> Optional[str]:
     """The package manager's lock that a process holds; None when none is held."""
     held = {line.split()[-3] for line in (read("/proc/locks") or "").splitlines()}
     for path in filter(os.path.exists, PACKAGE_LOCKS):
-        at = Path(path).stat()
+        at = os.stat(path)
         if f"{os.major(at.st_dev):02x}:{os.minor(at.st_dev):02x}:{at.st_ino}" in held:
             return path
     return None
@@ -227,12 +227,12 @@ def engine_gpus() -> Facts:
 
 def run(words: List[str], timeout_s: float = 8) -> Optional[Facts]:
     """Exit code and both outputs; None when the program is not there."""
-    if not shutil.which(words[0]):
-        return None
     try:
         done = subprocess.run(
             words, capture_output=True, text=True, timeout=timeout_s, stdin=subprocess.DEVNULL
         )
+    except FileNotFoundError:
+        return None
     except subprocess.TimeoutExpired:
         return {"exit": 124, "out": "", "err": f"no answer within {timeout_s} s"}
     return {"exit": done.returncode, "out": done.stdout.strip(), "err": done.stderr.strip()}
@@ -241,13 +241,32 @@ def run(words: List[str], timeout_s: float = 8) -> Optional[Facts]:
 def read(path: str) -> Optional[str]:
     """A file's text; None when it can't be read."""
     try:
-        return Path(path).read_text(errors="replace")
+        with open(path, errors="replace") as file:
+            return file.read()
     except OSError:
         return None
 
 
-def names_in(folder: Any) -> List[str]:
-    return sorted(path.name for path in Path(folder).iterdir()) if Path(folder).is_dir() else []
+def names_in(folder: str) -> List[str]:
+    return sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+
+
+def which(program: str) -> Optional[str]:
+    paths = (f"{folder}/{program}" for folder in os.get_exec_path())
+    return next((path for path in paths if os.access(path, os.X_OK)), None)
+
+
+def space(path: str) -> List[int]:
+    """Bytes that are free for root's programs, and all."""
+    at = os.statvfs(path)
+    return [at.f_bavail * at.f_frsize, at.f_blocks * at.f_frsize]
+
+
+def sha256(path: str) -> str:
+    import hashlib  # brings OpenSSL along; a new host has no program to sum
+
+    with open(path, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()
 
 
 def number(asked: Optional[Facts]) -> Optional[str]:
@@ -257,19 +276,21 @@ def number(asked: Optional[Facts]) -> Optional[str]:
 
 
 def docker_api(path: str) -> Any:
-    connection = http.client.HTTPConnection("docker", timeout=8)
-    connection.sock = socket.socket(socket.AF_UNIX)
-    connection.sock.settimeout(8)
-    connection.sock.connect(DOCKER_SOCKET)
-    return get(connection, path)
+    wire = socket.socket(socket.AF_UNIX)
+    wire.settimeout(8)
+    wire.connect(DOCKER_SOCKET)
+    return get(wire, path)
 
 
-def get(connection: http.client.HTTPConnection, path: str) -> Any:
-    try:
-        connection.request("GET", path)
-        return json.loads(connection.getresponse().read())
-    finally:
-        connection.close()
+def get(wire: socket.socket, path: str) -> Any:
+    """A JSON document over HTTP/1.0, whose answers are whole and end with the connection."""
+    with wire, wire.makefile("rwb") as stream:
+        stream.write(f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
+        stream.flush()
+        head, _, body = stream.read().partition(b"\r\n\r\n")
+    if b" 200 " not in head.split(b"\r\n")[0]:
+        raise ValueError(f"{path}: {head[:100]!r}")
+    return json.loads(body)
 
 
 def ask_all(questions: List[Callable[[], Any]]) -> Facts:

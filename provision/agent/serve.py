@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from provision.agent import hop
@@ -38,9 +39,11 @@ class Agent:
         self._ended = threading.Event()
         self._containers: Optional[Dict[str, Container]] = None
         self._problem = ""
+        self._said = ""
         self._next_boot = 0.0
         self._journal_since: Optional[float] = None
         self._applied: Mapping[str, float] = {}
+        self._program = _identity(host.paths.program)
 
     def run(self) -> None:
         """Serve until the process is ended."""
@@ -54,6 +57,7 @@ class Agent:
     def tick(self) -> None:
         """One turn of the main thread: follow ``current``, look at Docker, come to the rescue."""
         try:
+            self._follow_program()
             release = self._host.paths.current_release()
             if release is None:
                 self._try_boot()
@@ -63,8 +67,8 @@ class Agent:
             self._look()
             self._recover(release)
         except AgentError as error:
+            self._say_once(error.reason, hint=error.hint)
             self._problem = error.reason
-            self._host.events.emit("trouble", reason=error.reason, hint=error.hint)
 
     def deep(self) -> Tuple[bool, str]:
         """Ready for the release that is current here, or why not."""
@@ -139,7 +143,7 @@ class Agent:
                 try:
                     watch.step(seen.get(watch.container))
                 except Exception as error:  # a watch that ends would go unnoticed
-                    self._host.events.emit("trouble", reason=f"{type(error).__name__}: {error}")
+                    self._say_once(f"{type(error).__name__}: {error}")
             ended.wait(_TICK_S)
 
     def _look(self) -> None:
@@ -155,13 +159,11 @@ class Agent:
             return
         self._next_boot = now + _RETRY_S
         try:
-            applied = boot(self._host, restart_agent=False, lock_wait_s=0.0)
+            applied = boot(self._host, lock_wait_s=0.0)
         except Busy:
             self._problem = "a release is being applied"
             return
         self._problem = "" if applied else "the fleet has no current release yet"
-        if applied:
-            self._start_over()
 
     def _recover(self, release: str) -> None:
         """An apply that was killed left its journal: bring up what ``current`` points to."""
@@ -178,13 +180,19 @@ class Agent:
             Apply(self._host, restart_agent=False).release(release, fetch=False, lock_wait_s=0.0)
         except Busy:
             return
-        self._start_over()
 
-    def _start_over(self) -> None:
-        """Run the program that the release brought, in this very process."""
-        program = str(self._host.paths.program)
-        if self._host.paths.program.is_file():
-            os.execv(sys.executable, [sys.executable, program, "serve"])  # noqa: S606 - ourselves
+    def _follow_program(self) -> None:
+        """Run the program that a release brought, in this very process."""
+        paths = self._host.paths
+        if _identity(paths.program) != self._program and not paths.journal.exists():
+            words = [sys.executable, str(paths.program), "serve"]
+            os.execv(sys.executable, words)  # noqa: S606 - ourselves
+
+    def _say_once(self, reason: str, *, hint: str = "") -> None:
+        """Trouble that lasts is said when it begins, not every second."""
+        if reason != self._said:
+            self._said = reason
+            self._host.events.emit("trouble", reason=reason, hint=hint)
 
     def _sync_keys(self) -> None:
         while True:
@@ -194,8 +202,17 @@ class Agent:
             try:
                 self._ring.sync(self._host.cloud, name, self._host.clock.now())
             except Exception as error:  # the last good copy stays in force
-                self._host.events.emit("trouble", reason=f"{type(error).__name__}: {error}")
+                self._say_once(f"{type(error).__name__}: {error}")
             self._host.clock.sleep(_KEYS_S)
+
+
+def _identity(program: Path) -> Tuple[int, ...]:
+    """What tells one host program from another, without reading it."""
+    try:
+        stat = program.stat()
+    except OSError:
+        return ()
+    return (stat.st_ino, stat.st_mtime_ns, stat.st_size)
 
 
 def _applied(host: Host, release: str) -> Mapping[str, float]:

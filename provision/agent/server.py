@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Callable, Dict, Optional, Tuple, Type
 
+from provision.agent.errors import AgentError
 from provision.agent.keys import KeyRing
 
 PORT = 8081
@@ -62,7 +63,13 @@ def status_server(deep: Deep, status: Status, *, port: int = PORT) -> ThreadingH
 
         do_HEAD = do_GET
 
-    return _Server(("0.0.0.0", port), Handler)  # noqa: S104 - the load balancer asks from outside
+    try:
+        return _Server(("0.0.0.0", port), Handler)  # noqa: S104 - the load balancer is outside
+    except OSError as error:
+        raise AgentError(
+            f"the agent can't listen on port {port}: {error}",
+            hint=f"`ss -ltnp 'sport = :{port}'` shows who does",
+        ) from None
 
 
 class _Server(ThreadingHTTPServer):

@@ -72,6 +72,14 @@ def served(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
         yield Served(world, behaviour, port)
 
 
+@pytest.fixture(autouse=True)
+def execs(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """What the agent would become."""
+    run: list[list[str]] = []
+    monkeypatch.setattr(os, "execv", lambda _program, words: run.append(words))
+    return run
+
+
 class TestReadiness:
     def test_an_engine_is_warmed_before_it_is_ready(self, served: Served) -> None:
         """Starting while it loads, ready only after short, long and streamed prompts."""
@@ -252,11 +260,9 @@ class TestTrouble:
 
 class TestWithoutARelease:
     def test_waits_unhealthy_and_asks_again_every_20_seconds(
-        self, served: Served, monkeypatch: pytest.MonkeyPatch
+        self, served: Served, execs: list[list[str]]
     ) -> None:
         """No release, no loop of restarts: a reason, and the release once there is one."""
-        started_over: list[bool] = []
-        monkeypatch.setattr(served.agent, "_start_over", lambda: started_over.append(True))
         world = served.world
         write_files(world.paths.ssh_host_keys, {"ssh_host_ed25519_key.pub": b"ssh-ed25519 AAAA"})
         assert served.turn() == "no-release"
@@ -267,10 +273,10 @@ class TestWithoutARelease:
             "releases/current", json.dumps({"release": served.one.id}).encode()
         )
         served.turn(15)
-        assert not started_over
+        assert world.paths.current_release() is None
         served.turn(6)
-        assert started_over
         assert world.paths.current_release() == served.one.id
+        assert execs[0][1:] == [str(world.paths.program), "serve"]
         served.until("starting", turns=2)
 
     def test_a_boot_that_fails_says_why(self, served: Served) -> None:
@@ -281,10 +287,9 @@ class TestWithoutARelease:
 
 class TestRescue:
     def test_an_apply_that_was_killed_is_finished(
-        self, served: Served, monkeypatch: pytest.MonkeyPatch
+        self, served: Served, execs: list[list[str]]
     ) -> None:
         """A journal without a holder of the lock: the agent brings `current` up itself."""
-        monkeypatch.setattr(served.agent, "_start_over", lambda: None)
         served.apply(served.one)
         served.turn()
         served.world.machine.containers.clear()
@@ -295,15 +300,23 @@ class TestRescue:
         assert not served.world.paths.journal.exists()
         assert served.world.machine.containers[ENGINE].status == "running"
 
-    def test_starting_over_runs_the_program_of_the_release(
-        self, served: Served, monkeypatch: pytest.MonkeyPatch
+    def test_a_new_program_replaces_the_running_one(
+        self, served: Served, execs: list[list[str]]
     ) -> None:
-        """The very process becomes the new agent, so that systemd keeps its hold on it."""
-        run: list[list[str]] = []
-        monkeypatch.setattr(os, "execv", lambda _program, words: run.append(words))
+        """The very process becomes the new agent, once the apply that brought it is through."""
         served.apply(served.one)
-        served.agent._start_over()
-        assert run[0][1:] == [str(served.world.paths.program), "serve"]
+        write_json(served.world.paths.journal, {"from": None, "to": served.one.id})
+        served.agent._follow_program()
+        assert execs == []
+        served.world.paths.journal.unlink()
+        served.agent._follow_program()
+        assert execs[0][1:] == [str(served.world.paths.program), "serve"]
+
+    def test_trouble_that_lasts_is_said_once(self, served: Served) -> None:
+        """The event file lives in memory."""
+        for _ in range(50):
+            served.turn()
+        assert len(served.world.events("trouble")) == 1
 
 
 def container_of(agent: Agent) -> Any:

@@ -55,7 +55,11 @@ class FixedCloud(Cloud):
 
     def __init__(self, ec2: StrictEc2, settings: HostSettings) -> None:
         super().__init__(settings)
-        self.client = lambda _service: ec2  # type: ignore[assignment]
+        self._ec2 = ec2
+
+    def client(self, service: str) -> Any:
+        assert service == "ec2"
+        return self._ec2
 
 
 @pytest.fixture
