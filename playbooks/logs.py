@@ -36,7 +36,12 @@ def logs(
         progress(session.chosen)
         fleet = session.cloud.inventory()
         chosen = fleet if hosts == "*" else fleet.select(hosts)
-        failed = stream_all(chosen, asked, session.shell, print)
+        try:
+            failed = stream_all(chosen, asked, session.shell, print)
+        except KeyboardInterrupt:
+            if not follow:
+                raise
+            failed = ()  # that is how following ends
     for error in failed:
         progress(f"error: {error}")
     finish(EXIT_FAILED if failed else 0)
