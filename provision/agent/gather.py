@@ -5,7 +5,7 @@ nothing on the host is changed. A question without an answer is ``null``, and ``
 Each function below is a question; its name is the key of its answer.
 """
 
-# ruff: noqa: PTH  # pathlib, http.client, shutil and typing would double what this costs a host
+# Without pathlib, http.client, shutil and typing: they would double what this costs every host.
 
 from __future__ import annotations
 
@@ -43,11 +43,8 @@ SMI_S = 20  # without persistence mode the driver is set up for each call
 
 
 def system() -> Facts:
-    lines = (line.partition("=") for line in (read("/etc/os-release") or "").splitlines())
-    release = {key: value.strip("\"'") for key, _, value in lines}
     return {
-        "id": release.get("ID"),
-        "version": release.get("VERSION_ID"),
+        "release": read("/etc/os-release"),
         "architecture": os.uname().machine,
         "kernel": os.uname().release,
         "root": os.geteuid() == 0,
@@ -93,21 +90,18 @@ def containers() -> List[Facts]:
 
 
 def container(asked: Facts) -> Facts:
-    state, config = asked["State"], asked["Config"]
+    variables = asked["Config"].get("Env") or ()
     return {
         "name": asked["Name"].lstrip("/"),
-        "image": config.get("Image"),
-        "state": state.get("Status"),
+        "image": asked["Config"].get("Image"),
+        "state": asked["State"],
         "restarts": asked.get("RestartCount"),
-        "exit_code": state.get("ExitCode"),
-        "oom_killed": state.get("OOMKilled"),
-        "started_at": state.get("StartedAt"),
-        "visible_devices": [v for v in config.get("Env") or () if "VISIBLE_DEVICES=" in v],
+        "visible_devices": [line for line in variables if "VISIBLE_DEVICES=" in line],
     }
 
 
-def toolkit() -> Optional[str]:
-    return number(run(["nvidia-ctk", "--version"]))
+def toolkit() -> Optional[Facts]:
+    return run(["nvidia-ctk", "--version"])
 
 
 def nvidia() -> Facts:
@@ -119,8 +113,7 @@ def disks() -> Facts:
     found: Facts = {"cache_mounted": os.path.ismount(CACHE), "cache_uuid": uuid(device(CACHE))}
     for name, path in (("root", "/"), ("docker", "/var/lib/docker"), ("cache", CACHE)):
         if os.path.isdir(path):
-            free, total = space(path)
-            found[name] = {"free": free, "total": total, "device": device(path)}
+            found[name] = {"free": space(path)[0], "device": device(path)}
     return found
 
 
@@ -143,11 +136,10 @@ def uuid(source: Optional[str]) -> Optional[str]:
 
 def fleet() -> Facts:
     program, current = f"{HOME}/host.pyz", f"{HOME}/current"
-    names = names_in(f"{HOME}/releases")
     return {
         "program": sha256(program) if os.path.isfile(program) else None,
         "release": os.path.basename(os.readlink(current)) if os.path.islink(current) else None,
-        "releases": [name for name in names if re.fullmatch(r"r-[0-9a-f]{12}", name)],
+        "releases": [n for n in names_in(f"{HOME}/releases") if re.fullmatch(r"r-\w+", n)],
     }
 
 
@@ -166,12 +158,7 @@ def listening() -> List[int]:
 
 
 def memory() -> Facts:
-    """Bytes."""
-    pairs = (line.split(":") for line in (read("/proc/meminfo") or "").splitlines())
-    kib = {key: int(value.split()[0]) for key, value in pairs}
-    names = {"total": "MemTotal", "available": "MemAvailable", "swap": "SwapTotal"}
-    _, shm = space("/dev/shm")  # noqa: S108  # asked for its size
-    return dict({name: kib[key] * 1024 for name, key in names.items()}, shm=shm)
+    return {"meminfo": read("/proc/meminfo"), "shm": space("/dev/shm")[1]}  # noqa: S108
 
 
 def package_lock() -> Optional[str]:
@@ -206,17 +193,15 @@ def kernel() -> Facts:
 
 def fabric_manager() -> Facts:
     active = run(["systemctl", "is-active", "nvidia-fabricmanager"])
-    version = number(run(["nv-fabricmanager", "--version"]))
-    return {"active": active and active["out"] == "active", "version": version}
+    return {"active": active, "version": run(["nv-fabricmanager", "--version"])}
 
 
 def compute_apps() -> Optional[Facts]:
     return run(["nvidia-smi", "--query-compute-apps=pid,used_memory", CSV], SMI_S)
 
 
-def cdi() -> Optional[List[str]]:
-    asked = run(["nvidia-ctk", "cdi", "list"])
-    return [w for w in asked["out"].split() if w.startswith("nvidia.com/gpu")] if asked else None
+def cdi() -> Optional[Facts]:
+    return run(["nvidia-ctk", "cdi", "list"])
 
 
 def engine_gpus() -> Facts:
@@ -267,12 +252,6 @@ def sha256(path: str) -> str:
 
     with open(path, "rb") as file:
         return hashlib.sha256(file.read()).hexdigest()
-
-
-def number(asked: Optional[Facts]) -> Optional[str]:
-    """The first version number in an answer."""
-    found = re.search(r"\d+\.\d+[.\d]*", asked["out"]) if asked else None
-    return found and found.group().rstrip(".")
 
 
 def docker_api(path: str) -> Any:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from provision.facts.host import version_in
+
 
 @dataclass(frozen=True, slots=True)
 class Said:
@@ -44,6 +46,7 @@ def parse(raw: Mapping[str, Any]) -> Evidence:
     kernel = raw.get("kernel") or {}
     fabric = raw.get("fabric_manager") or {}
     apps = _said(raw.get("compute_apps"))
+    active, cdi = _said(fabric.get("active")), _said(raw.get("cdi"))
     return Evidence(
         bus_gpus=raw.get("bus"),
         modules=_tuple(kernel.get("modules")),
@@ -51,11 +54,11 @@ def parse(raw: Mapping[str, Any]) -> Evidence:
         dkms=_said(kernel.get("dkms")),
         secure_boot=_enabled(_said(kernel.get("secure_boot"))),
         devices=_tuple(kernel.get("devices")),
-        fabric_manager=fabric.get("active"),
-        fabric_manager_version=fabric.get("version"),
+        fabric_manager=None if active is None else active.text == "active",
+        fabric_manager_version=version_in(fabric.get("version")),
         compute_pids=apps.lines if apps and apps.exit_code == 0 else None,
         daemon_json_error=_json_error((raw.get("docker") or {}).get("daemon_json")),
-        cdi=_tuple(raw.get("cdi")),
+        cdi=None if cdi is None else _devices(cdi),
         engine_gpus={
             name: said
             for name, answer in (raw.get("engine_gpus") or {}).items()
@@ -68,6 +71,10 @@ def _said(answer: Mapping[str, Any] | None) -> Said | None:
     if answer is None:
         return None
     return Said(answer["exit"], "\n".join(filter(None, (answer["out"], answer["err"]))))
+
+
+def _devices(said: Said) -> tuple[str, ...]:
+    return tuple(word for word in said.text.split() if word.startswith("nvidia.com/gpu"))
 
 
 def _enabled(said: Said | None) -> bool | None:

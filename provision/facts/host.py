@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -130,10 +131,18 @@ def parse(text: str) -> HostFacts:
     )
 
 
+def version_in(said: dict[str, Any] | None) -> str | None:
+    """The first version number in what a program printed."""
+    found = re.search(r"\d+\.\d+[.\d]*", said["out"]) if said else None
+    return found.group().rstrip(".") if found else None
+
+
 def _system(said: dict[str, Any]) -> dict[str, Any]:
+    lines = (line.partition("=") for line in (said.get("release") or "").splitlines())
+    release = {key: value.strip("\"'") for key, _, value in lines}
     return {
-        "os_id": said.get("id"),
-        "os_version": said.get("version"),
+        "os_id": release.get("ID"),
+        "os_version": release.get("VERSION_ID"),
         "architecture": said.get("architecture"),
         "sudo": said.get("root"),
         "kernel": said.get("kernel"),
@@ -159,12 +168,22 @@ def _docker(raw: dict[str, Any]) -> dict[str, Any]:
 
 
 def _container(said: dict[str, Any]) -> ContainerFacts:
-    return ContainerFacts(**{**said, "visible_devices": tuple(said["visible_devices"])})
+    state = said["state"]
+    return ContainerFacts(
+        name=said["name"],
+        image=said["image"] or "",
+        state=state.get("Status", ""),
+        restarts=said["restarts"] or 0,
+        exit_code=state.get("ExitCode", 0),
+        oom_killed=bool(state.get("OOMKilled")),
+        started_at=state.get("StartedAt", ""),
+        visible_devices=tuple(said["visible_devices"]),
+    )
 
 
 def _nvidia(raw: dict[str, Any]) -> dict[str, Any]:
     smi = (raw.get("nvidia") or {}).get("smi")
-    known = {"toolkit_version": raw.get("toolkit")}
+    known = {"toolkit_version": version_in(raw.get("toolkit"))}
     if smi is None:
         return {**known, "smi_error": "nvidia-smi is not installed"}
     # Version mismatches and a lost GPU are said on stdout, sometimes with exit code 0.
@@ -210,13 +229,14 @@ def _disks(said: dict[str, Any]) -> dict[str, Any]:
 
 
 def _memory(said: dict[str, Any]) -> dict[str, Any]:
-    names = {
-        "memory_gib": "total",
-        "memory_available_gib": "available",
-        "swap_gib": "swap",
-        "shm_gib": "shm",
+    pairs = (line.partition(":") for line in (said.get("meminfo") or "").splitlines())
+    sizes = {name: int(value.split()[0]) * 1024 for name, _, value in pairs}  # said in KiB
+    return {
+        "memory_gib": _gib(sizes.get("MemTotal")),
+        "memory_available_gib": _gib(sizes.get("MemAvailable")),
+        "swap_gib": _gib(sizes.get("SwapTotal")),
+        "shm_gib": _gib(said.get("shm")),
     }
-    return {ours: _gib(said.get(theirs)) for ours, theirs in names.items()}
 
 
 def _fleet(said: dict[str, Any]) -> dict[str, Any]:

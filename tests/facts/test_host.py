@@ -14,8 +14,7 @@ DOCUMENT: dict[str, Any] = {
     "schema": 1,
     "errors": {"agent": "ConnectionRefusedError"},
     "system": {
-        "id": "ubuntu",
-        "version": "24.04",
+        "release": 'ID=ubuntu\nVERSION_ID="24.04"\n',
         "architecture": "x86_64",
         "kernel": "6.8.0-aws",
         "root": True,
@@ -38,15 +37,17 @@ DOCUMENT: dict[str, Any] = {
         {
             "name": "llm-fleet-engine-0",
             "image": "engine:1",
-            "state": "running",
+            "state": {
+                "Status": "running",
+                "ExitCode": 0,
+                "OOMKilled": False,
+                "StartedAt": "2026-11-21T00:00:00Z",
+            },
             "restarts": 1,
-            "exit_code": 0,
-            "oom_killed": False,
-            "started_at": "2026-11-21T00:00:00Z",
             "visible_devices": ["NVIDIA_VISIBLE_DEVICES=all"],
         }
     ],
-    "toolkit": "1.20.1",
+    "toolkit": {"exit": 0, "out": "NVIDIA Container Toolkit CLI version 1.20.1", "err": ""},
     "nvidia": {
         "smi": {
             "exit": 0,
@@ -64,7 +65,10 @@ DOCUMENT: dict[str, Any] = {
     "fleet": {"program": "ab" * 32, "release": "r-000000000001", "releases": ["r-000000000001"]},
     "agent": {"state": "ready"},
     "listening": [22, 8000, 8081],
-    "memory": {"total": 16 * 2**30, "available": 4 * 2**30, "swap": 0, "shm": 8 * 2**30},
+    "memory": {
+        "meminfo": "MemTotal: 16777216 kB\nMemAvailable:  4194304 kB\nSwapTotal: 0 kB\n",
+        "shm": 8 * 2**30,
+    },
     "package_lock": None,
 }
 
@@ -144,7 +148,9 @@ def test_anything_else_is_refused(text: str) -> None:
 
 def test_an_engine_that_runs_is_seen() -> None:
     """A stopped one, or a front, is none."""
-    stopped = DOCUMENT | {"containers": [DOCUMENT["containers"][0] | {"state": "exited"}]}
+    stopped = DOCUMENT | {
+        "containers": [DOCUMENT["containers"][0] | {"state": {"Status": "exited"}}]
+    }
     front = DOCUMENT | {"containers": [DOCUMENT["containers"][0] | {"name": "llm-fleet-front"}]}
 
     assert parse(json.dumps(DOCUMENT)).engine_running

@@ -33,10 +33,10 @@ RAW: dict[str, Any] = {
         "secure_boot": {"exit": 0, "out": "SecureBoot disabled", "err": ""},
         "devices": DEVICES,
     },
-    "fabric_manager": {"active": False, "version": None},
+    "fabric_manager": {"active": {"exit": 3, "out": "inactive", "err": ""}, "version": None},
     "compute_apps": {"exit": 0, "out": "4242, 20000", "err": ""},
     "docker": {"daemon_json": '{"runtimes": {}}', "security": ["name=seccomp"]},
-    "cdi": ["nvidia.com/gpu=0"],
+    "cdi": {"exit": 0, "out": "nvidia.com/gpu=0\nnvidia.com/gpu=all", "err": ""},
     "engine_gpus": {"llm-fleet-engine-0": {"exit": 0, "out": "GPU 0: NVIDIA A10G", "err": ""}},
 }
 WELL = samples.facts(
@@ -67,6 +67,15 @@ def raw(**changes: Any) -> dict[str, Any]:
 
 def kernel(**changes: Any) -> dict[str, Any]:
     return raw(kernel={**RAW["kernel"], **changes})
+
+
+def manager(version: str = "", *, active: bool) -> dict[str, Any]:
+    """What the Fabric Manager's own programs say."""
+    said = f"Fabric Manager version is : {version}"
+    return {
+        "active": {"exit": 0, "out": "active" if active else "inactive", "err": ""},
+        "version": {"exit": 0, "out": said, "err": ""} if version else None,
+    }
 
 
 def smi(said: str, **changes: Any) -> dict[str, Any]:
@@ -149,7 +158,7 @@ def test_a_host_that_is_well() -> None:
         ("driver-version", {"driver_version": "570.86.15"}, "driver R570 is older than R580"),
         (
             "fabric-manager",
-            {"raw": raw(fabric_manager={"active": True, "version": None})},
+            {"raw": raw(fabric_manager=manager(active=True))},
             "a g5.xlarge has no NVSwitch",
         ),
         ("gpu-memory-errors", {"gpus": (replace(GPU, ecc_uncorrected=12),)}, "GPU 0: 12"),
@@ -285,16 +294,16 @@ def test_no_answer(check: str, changes: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("manager", "state", "cause"),
+    ("said", "state", "cause"),
     [
-        ({"active": False, "version": None}, State.FAILED, "CUDA error 802"),
-        ({"active": True, "version": "570.1"}, State.FAILED, "570.1 is not the driver's 580.95.05"),
-        ({"active": True, "version": "580.95.05"}, State.OK, "runs"),
+        (manager(active=False), State.FAILED, "CUDA error 802"),
+        (manager("570.1", active=True), State.FAILED, "570.1 is not the driver's 580.95.05"),
+        (manager("580.95.05", active=True), State.OK, "runs, 580.95.05"),
     ],
 )
-def test_nvswitch_needs_its_manager(manager: dict[str, Any], state: State, cause: str) -> None:
+def test_nvswitch_needs_its_manager(said: dict[str, Any], state: State, cause: str) -> None:
     """On a p4d it must run, in the driver's own version."""
-    found = examined(replace(WELL, raw=raw(fabric_manager=manager)), P4D)["fabric-manager"]
+    found = examined(replace(WELL, raw=raw(fabric_manager=said)), P4D)["fabric-manager"]
 
     assert found.state is state
     assert cause in found.cause
