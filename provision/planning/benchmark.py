@@ -171,7 +171,7 @@ def advice(levels: Sequence[Level]) -> Iterator[str]:
             " engine.max_num_seqs, or add hosts when the first token must come sooner"
         )
     busy = top.gpu_utilization
-    if busy is not None and busy < _IDLE_GPU and full is None:
+    if busy and busy < _IDLE_GPU and full is None:  # 0 while tokens came: it was not measured
         yield (
             f"the GPU works only {busy:.0%} of the time at {top.clients} clients: prompts arrive"
             " too slowly (client, CPU), or raise engine.max_num_batched_tokens"

@@ -88,6 +88,7 @@ def test_a_gpu_that_idles() -> None:
     [line] = benchmark.advice((*RISING, level(8, 151, gpu_utilization=0.41)))
     assert line.startswith("the GPU works only 41% of the time at 8 clients")
     assert list(benchmark.advice(FLAT)) == []
+    assert list(benchmark.advice((*RISING, level(8, 151, gpu_utilization=0.0)))) == []
 
 
 def test_throughput_that_still_rises_and_requests_that_fail() -> None:
