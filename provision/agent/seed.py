@@ -15,16 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-from provision.agent import cache, weights
+from provision.agent import cache, weight_files, weights
 from provision.agent.cloud import Cloud, keys_from
-from provision.agent.errors import AgentError
+from provision.agent.errors import AgentError, Stopped
 from provision.agent.events import Percent
 from provision.agent.host import Host
 from provision.agent.hub import Hub, Sibling, Write, needed
 from provision.agent.lock import held
 from provision.agent.manifest import sha256_of
 from provision.agent.system import write_json
-from provision.agent.weights import WeightFile
+from provision.agent.weight_files import WeightFile
 
 _PARALLEL = 8
 _ATTEMPTS = 5
@@ -92,10 +92,10 @@ def upload(
     """
     there = reader.list_objects(f"{prefix}/")
     text = (json.dumps(document, indent=2, sort_keys=True) + "\n").encode()
-    same = reader.get_object(f"{prefix}/{weights.MANIFEST}") == text
+    same = reader.get_object(f"{prefix}/{weight_files.MANIFEST}") == text
     missing = [
         file
-        for file in weights.parse(document)
+        for file in weight_files.parse(document)
         if not (same and there.get(f"{prefix}/{file.path}") == file.size)
     ]
     with ThreadPoolExecutor(_PARALLEL) as pool:
@@ -106,7 +106,7 @@ def upload(
         for future in sent:
             future.result()
     if not same:
-        writer.put_object(f"{prefix}/{weights.MANIFEST}", text)
+        writer.put_object(f"{prefix}/{weight_files.MANIFEST}", text)
     return len(missing)
 
 
@@ -121,6 +121,7 @@ class _Seeding:
         )
         self._report = Percent(host.events)
         self._lock = threading.Lock()
+        self._ended = threading.Event()
         self._done = 0
         self._total = 0
 
@@ -138,22 +139,29 @@ class _Seeding:
         weights.check_space(self._folder, absent)
         self._total = sum(file.size for file in absent)
         with ThreadPoolExecutor(_PARALLEL) as pool:
-            entries = list(pool.map(lambda file: self._file(snapshot.commit, file), files))
+            try:
+                entries = list(pool.map(lambda file: self._file(snapshot.commit, file), files))
+            except BaseException:
+                self._ended.set()
+                raise
         document = {
             "repository": self._request.repository,
             "revision": snapshot.commit,
             "files": dict(entries),
         }
-        write_json(self._folder / weights.MANIFEST, document)
+        weight_files.mark(self._folder, weight_files.parse(document))
+        write_json(self._folder / weight_files.MANIFEST, document)
         return document
 
     def _complete(self) -> Optional[Dict[str, Any]]:
         """The manifest of a cache that is whole already, None when it is not."""
         try:
-            document = json.loads((self._folder / weights.MANIFEST).read_text(encoding="utf-8"))
+            document = json.loads(
+                (self._folder / weight_files.MANIFEST).read_text(encoding="utf-8")
+            )
         except (OSError, ValueError):
             return None
-        bad: List[WeightFile] = weights.bad_files(self._folder, weights.parse(document))
+        bad: List[WeightFile] = weight_files.bad_files(self._folder, weight_files.parse(document))
         for file in bad:
             (self._folder / file.path).unlink(missing_ok=True)
         return None if bad else dict(document)
@@ -165,7 +173,8 @@ class _Seeding:
             partial = final.with_name(final.name + ".partial")
             self._retried(lambda: self._whole(commit, sibling, partial))
             partial.replace(final)
-        return sibling.path, {"sha256": sha256_of(final), "size": final.stat().st_size}
+        known = sibling.sha256 or sha256_of(final)  # it was compared with the hub's just now
+        return sibling.path, {"sha256": known, "size": final.stat().st_size}
 
     def _whole(self, commit: str, sibling: Sibling, partial: Path) -> None:
         self._hub.download(commit, sibling.path, partial, count=self._count, write=self._write)
@@ -200,6 +209,8 @@ class _Seeding:
         raise AssertionError("unreachable")
 
     def _count(self, size: int) -> None:
+        if self._ended.is_set():
+            raise Stopped("another file failed, or somebody ended it")
         with self._lock:
             self._done += size
             self._report(min(self._done, self._total), self._total)

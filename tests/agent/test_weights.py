@@ -12,7 +12,7 @@ import pytest
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
-from provision.agent import weights
+from provision.agent import weight_files, weights
 from provision.agent.cloud import Cloud
 from provision.agent.errors import AgentError, CloudUnreachable
 from provision.agent.settings import HostSettings
@@ -75,6 +75,35 @@ class TestEnsure:
         ensure(world, folder)
         assert sorted(asked) == [0, 0, 3000]
         assert contents(folder) == WEIGHTS
+
+    def test_a_partial_file_that_is_whole_is_taken_as_it_is(
+        self, world: World, folder: Path
+    ) -> None:
+        """Killed between the last byte and the name."""
+        folder.mkdir(parents=True)
+        (folder / "model.safetensors.partial").write_bytes(b"w" * 5000)
+        world.host.cloud.put_object(f"{PREFIX}/model.safetensors", b"never asked for")
+        ensure(world, folder)
+        assert contents(folder) == WEIGHTS
+
+    def test_a_partial_file_of_something_else_is_thrown_away(
+        self, world: World, folder: Path
+    ) -> None:
+        """Its hash comes out wrong, so it begins anew."""
+        folder.mkdir(parents=True)
+        (folder / "model.safetensors.partial").write_bytes(b"x" * 3000)
+        ensure(world, folder)
+        assert contents(folder) == WEIGHTS
+
+    def test_what_was_hashed_is_not_hashed_again(
+        self, world: World, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Reading 14 GB at every apply would cost minutes."""
+        ensure(world, folder)
+        hashed: list[Path] = []
+        monkeypatch.setattr(weight_files, "sha256_of", hashed.append)
+        ensure(world, folder)
+        assert hashed == []
 
     def test_a_bucket_that_holds_something_else_is_an_error(
         self, world: World, folder: Path
