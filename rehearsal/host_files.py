@@ -80,7 +80,8 @@ class Identity:
     """Who a host is.
 
     ``names`` maps names to addresses for its hosts file; ``registries`` speak plain HTTP;
-    ``user_data`` runs once at its first boot.
+    ``user_data`` runs once at its first boot. Without ``docker`` it runs sshd alone: a light host
+    for measurements.
     """
 
     name: str
@@ -93,6 +94,7 @@ class Identity:
     user_data: str = ""
     gpu: str = "A10G"
     gpus: int = 1
+    docker: bool = True
 
 
 def write(root: Path, who: Identity) -> None:
@@ -145,6 +147,8 @@ def _write_texts(root: Path, who: Identity) -> None:
 def _write_units(root: Path, who: Identity) -> None:
     folder = root / "etc/systemd/system"
     for name, text in UNITS.items():
+        if name == "docker.service" and not who.docker:
+            continue
         _text(folder / name, text.replace("{cgroup}", who.cgroup).replace("{dns}", who.gateway))
         wants = folder / "multi-user.target.wants" / name
         wants.parent.mkdir(parents=True, exist_ok=True)
