@@ -48,7 +48,8 @@ class Session:
         if self._shell is None:
             from provision.connectors.ssh import FabricShell
 
-            self._shell = FabricShell(self.environment.access, self.environment.region)
+            at = self.environment
+            self._shell = FabricShell(at.access, at.region, profile=at.aws.profile)
         return self._shell
 
     @property

@@ -99,7 +99,12 @@ def _driver(environment: Environment, facts: AccountFacts) -> Finding:
     if needed is None:
         return unknown(name, f"the name {engine.image} does not tell which driver it needs")
     if said is None:
-        cause = f"{engine.image} needs R{needed}; the machine image's name does not tell its driver"
+        why = (
+            "the machine image's name does not tell its driver"
+            if facts.image
+            else "no image is known"
+        )
+        cause = f"{engine.image} needs R{needed}; {why}"
         return unknown(name, cause, "read the image's release notes; `fab doctor` asks the hosts")
     branch = int(said[1] or said[2])
     if old := driver.too_old(branch, engine.image, engine.env):
