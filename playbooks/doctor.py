@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 from playbooks.config import ENV_HELP
 from playbooks.frame import emit_json, finish, progress, task
 from playbooks.session import Session
+from provision.config.environment import Environment, Transport
 from provision.errors import PlanError, UsageError
 
 if TYPE_CHECKING:
+    from provision.facts.inventory import Host
     from provision.report.findings import Findings
 
 _HELP = {
@@ -64,9 +66,16 @@ def look_at_hosts(session: Session, hosts: str) -> Findings:
             facts = seen.facts[host.name]
             found[host.name] = diagnose(session.environment, host, facts, now_s=now_s)
         else:
-            command = f"aws ssm start-session --target {host.name}"
-            found[host.name] = (failed("ssh", seen.unreachable[host.name], command),)
+            why = " ".join(seen.unreachable[host.name].split())
+            found[host.name] = (failed("ssh", why, _by_hand(session.environment, host)),)
     return found
+
+
+def _by_hand(environment: Environment, host: Host) -> str:
+    access = environment.access
+    if access.transport is Transport.SSM:
+        return f"aws ssm start-session --target {host.name} --region {environment.region}"
+    return f"ssh -i {access.identity_file} -p {access.port} {access.user}@{host.address} sudo -n id"
 
 
 def look_at_account(session: Session) -> Findings:
