@@ -19,7 +19,7 @@ from provision.agent.events import Percent
 from provision.agent.fetch import fetch_release
 from provision.agent.host import Host
 from provision.agent.lock import held
-from provision.agent.manifest import Manifest, verified
+from provision.agent.manifest import Manifest, intact, verified
 from provision.agent.settings import AgentSettings
 from provision.agent.signals import interruptible
 from provision.agent.system import read_json, write_atomic, write_json
@@ -49,7 +49,7 @@ class Apply:
     ) -> bool:
         """Apply *release_id*; False when there was nothing to do.
 
-        With *fetch* its folder is taken from the bucket when it is not here. *recreate* starts the
+        With *fetch* its folder is taken from the bucket when it is not here whole. *recreate* starts the
         containers anew even when they are as wanted. Raises AgentError, Stopped or Busy.
         """
         with held(self._paths.lock, self._host.clock, self._events, wait_s=lock_wait_s):
@@ -66,7 +66,7 @@ class Apply:
     def _folder(self, release_id: str, *, fetch: bool) -> Manifest:
         folder = self._paths.release(release_id)
         with self._events.phase("verify"):
-            if fetch and not folder.is_dir():
+            if fetch and not intact(folder, release_id):
                 fetch_release(self._host.cloud, self._paths, release_id)
             if not folder.is_dir():
                 raise AgentError(

@@ -25,6 +25,7 @@ def fetch_release(cloud: Cloud, paths: Paths, release_id: str) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(_object(cloud, release_id, name))
     verified(partial, release_id)
+    shutil.rmtree(target, ignore_errors=True)  # a damaged one
     partial.rename(target)
     return target
 

@@ -72,6 +72,15 @@ def verified(folder: Path, release_id: str) -> Manifest:
     return manifest
 
 
+def intact(folder: Path, release_id: str) -> bool:
+    """The folder holds this release, whole."""
+    try:
+        verified(folder, release_id)
+    except AgentError:
+        return False
+    return True
+
+
 def sha256_of(path: Path) -> str:
     """The sha256 of a file, read in blocks."""
     digest = hashlib.sha256()

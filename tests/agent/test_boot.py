@@ -108,6 +108,14 @@ def test_a_fresh_host_without_s3_says_so(fresh: World, monkeypatch: pytest.Monke
         boot(fresh.host)
 
 
+def test_a_damaged_folder_is_fetched_again(fresh: World) -> None:
+    """The power failed while it was written: the bucket's copy replaces it."""
+    boot(fresh.host)
+    (fresh.paths.release(RELEASE.id) / "agent.json").write_text("")
+    assert not boot(fresh.host)
+    assert (fresh.paths.release(RELEASE.id) / "agent.json").stat().st_size > 0
+
+
 def test_a_release_that_is_not_whole_in_the_bucket(fresh: World) -> None:
     """Half a release never becomes a folder."""
     fresh.host.cloud.client("s3").delete_object(
