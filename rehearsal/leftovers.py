@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
 
 from rehearsal.host import Machine, leftover_cgroups, remove_cgroups
 from rehearsal.network import Network
-from rehearsal.processes import Process
+from rehearsal.processes import MachineError, Process
 from rehearsal.volumes import VolumeStore
 
 PROCESSES = ("cloud.json", "registry.json")
@@ -21,6 +22,9 @@ def sweep(state: Path, network: Network) -> None:
         if process := Process.load(state / name):
             process.end(grace_s=30 if name == "cloud.json" else 2)
         (state / name).unlink(missing_ok=True)
+    for pid in _processes(state):
+        with contextlib.suppress(MachineError):  # gone in the meantime
+            Process.of(pid).end()
     for host in Machine(state, network).hosts():
         host.remove()
     volumes = VolumeStore(state / "volumes")
@@ -44,7 +48,7 @@ def find(state: Path, network: Network) -> list[str]:
     found = _network(network) if network.owner() in (None, "", str(state)) else []
     found += [f"mount {line}" for line in _mounts(state)]
     found += [f"loop device {path}" for path in VolumeStore(state / "volumes").devices().values()]
-    found += [f"process {line}" for line in _processes(state)]
+    found += [f"process {pid} {words}" for pid, words in _processes(state).items()]
     kept = {*KEPT}
     entries = state.iterdir() if state.exists() else ()
     found += [f"file {entry}" for entry in sorted(entries) if entry.name not in kept]
@@ -65,9 +69,9 @@ def _mounts(state: Path) -> list[str]:
     return [place for place in places if Path(place).is_relative_to(state)]
 
 
-def _processes(state: Path) -> list[str]:
-    """Processes that say the state folder on their command line, except this one."""
-    lines = []
+def _processes(state: Path) -> dict[int, str]:
+    """The rehearsal's own processes for this state folder, by id, with their first words."""
+    found = {}
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
@@ -76,8 +80,8 @@ def _processes(state: Path) -> list[str]:
         except OSError:
             continue
         if any(word.startswith(f"{state}/") for word in words) and _ours(words):
-            lines.append(f"{entry.name} {' '.join(words[:4])}")
-    return lines
+            found[int(entry.name)] = " ".join(words[:4])
+    return found
 
 
 def _ours(words: list[str]) -> bool:
