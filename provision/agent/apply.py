@@ -49,8 +49,8 @@ class Apply:
     ) -> bool:
         """Apply *release_id*; False when there was nothing to do.
 
-        With *fetch* its folder is taken from the bucket when it is not here whole. *recreate* starts the
-        containers anew even when they are as wanted. Raises AgentError, Stopped or Busy.
+        With *fetch* its folder is taken from the bucket when it is not here whole. *recreate*
+        starts the containers anew even when they are as wanted. Raises AgentError, Stopped or Busy.
         """
         with held(self._paths.lock, self._host.clock, self._events, wait_s=lock_wait_s):
             manifest = self._folder(release_id, fetch=fetch)
