@@ -1,0 +1,142 @@
+"""AWS as a host sees it."""
+
+from __future__ import annotations
+
+import importlib.util
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+from botocore.stub import Stubber
+
+from provision.agent.cloud import Cloud, Identity, Metadata, keys_from
+from provision.agent.docker import registry_of
+from provision.agent.errors import AgentError, CloudUnreachable
+from provision.agent.settings import HostSettings
+from tests.agent.conftest import World, host_json
+
+
+@dataclass
+class Imds:
+    """A metadata service that wants version 2."""
+
+    url: str = ""
+    asked: list[str] = field(default_factory=list)
+
+
+@pytest.fixture
+def imds() -> Iterator[Imds]:
+    state = Imds()
+    texts = {
+        "/latest/meta-data/instance-id": "i-0abc",
+        "/latest/meta-data/placement/availability-zone": "us-east-1a",
+    }
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *_: Any) -> None:
+            pass
+
+        def do_PUT(self) -> None:
+            self._say(200 if self.headers["X-aws-ec2-metadata-token-ttl-seconds"] else 400, "tok")
+
+        def do_GET(self) -> None:
+            state.asked.append(self.path)
+            good = self.headers["X-aws-ec2-metadata-token"] == "tok"
+            self._say(200 if good else 401, texts.get(self.path, ""))
+
+        def _say(self, status: int, text: str) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    state.url = f"http://127.0.0.1:{server.server_address[1]}"
+    yield state
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+class TestMetadata:
+    def test_asks_with_a_token(self, imds: Imds) -> None:
+        """Version 1 is switched off on these hosts."""
+        assert Metadata(imds.url).identity() == Identity("i-0abc", "us-east-1a")
+
+    def test_nobody_there(self) -> None:
+        """Not an EC2 instance, or IMDS is off: said so."""
+        with pytest.raises(CloudUnreachable, match="metadata service does not answer"):
+            Metadata("http://127.0.0.1:9").identity()
+
+
+class TestCloud:
+    def test_missing_is_none_not_an_error(self, world: World) -> None:
+        """Objects and secrets that are not there yet."""
+        assert world.host.cloud.get_object("releases/current") is None
+        assert world.host.cloud.secret("/llm-fleet/test/nope") is None
+
+    def test_a_parameter_is_created_once(self, world: World) -> None:
+        """And never overwritten."""
+        assert world.host.cloud.create_parameter("/llm-fleet/test/a", "one")
+        assert not world.host.cloud.create_parameter("/llm-fleet/test/a", "two")
+
+    def test_denied_names_the_call_and_the_role(self) -> None:
+        """What was tried, and that the role is to blame."""
+        cloud = Cloud(HostSettings.parse(host_json()))
+        stubber = Stubber(cloud.client("ssm"))
+        stubber.add_client_error("put_parameter", "AccessDeniedException", "no", 400)
+        with stubber, pytest.raises(CloudUnreachable, match="create the parameter /a") as caught:
+            cloud.create_parameter("/a", "b")
+        assert "role" in caught.value.hint
+
+    def test_a_login_for_the_registry(self, world: World) -> None:
+        """Host name and password, ready for docker login."""
+        registry, password = world.host.cloud.registry_login()
+        assert registry.endswith(".amazonaws.com")
+        assert password
+
+    def test_lent_keys_are_used_instead_of_the_role(self) -> None:
+        """The operator's, for as long as they last."""
+        keys = keys_from({"access_key_id": "A", "secret_access_key": "S", "session_token": "T"})
+        client = Cloud(HostSettings.parse(host_json())).with_keys(keys).client("s3")
+        assert client._request_signer._credentials.access_key == "A"
+
+    def test_a_host_without_boto3(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The package to install, instead of a traceback."""
+        monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
+        with pytest.raises(AgentError, match="boto3 is not installed"):
+            Cloud(HostSettings.parse(host_json())).client("s3")
+
+
+@pytest.mark.parametrize(
+    ("image", "registry"),
+    [
+        ("vllm/vllm-openai:v0.32.0", ""),
+        ("nginx:1.28.0", ""),
+        (
+            "111122223333.dkr.ecr.us-east-1.amazonaws.com/a:b",
+            "111122223333.dkr.ecr.us-east-1.amazonaws.com",
+        ),
+        ("localhost/a", "localhost"),
+        ("registry:5000/a", "registry:5000"),
+    ],
+)
+def test_the_registry_in_an_image_name(image: str, registry: str) -> None:
+    """As Docker reads it."""
+    assert registry_of(image) == registry
+
+
+@pytest.mark.parametrize(
+    "key", ["environment", "region", "bucket", "parameter_root", "secret_root"]
+)
+def test_host_json_that_lacks_a_key(key: str) -> None:
+    """The key is named."""
+    document = host_json()
+    del document[key]
+    with pytest.raises(AgentError, match=f"host.json lacks '{key}'"):
+        HostSettings.parse(document)
