@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from provision.agent.errors import DockerError
-from provision.agent.system import Completed, Run
+from provision.agent.system import NOT_FOUND, TIMED_OUT, Completed, Run
 
 PROJECT = "llm-fleet"
 FRONT = "llm-fleet-front"
@@ -17,6 +17,16 @@ _ASK_S = 30.0
 _PULL_S = 3600.0
 _UP_S = 300.0
 _WORKING_DIR = "com.docker.compose.project.working_dir"
+
+# What compose says last, after it said what was wrong.
+_EMPTY_WORDS = ("Encountered errors while bringing up the project",)
+_HINTS = {
+    "could not select device driver": "run `fab setup`: Docker does not know the GPUs yet",
+    "cannot connect to the docker daemon": "systemctl start docker, then see journalctl -u docker",
+    "no space left on device": "docker image prune, or raise fleet.root_volume_gib",
+    "port is already allocated": "docker ps shows which container has the port",
+    "address already in use": "ss -ltnp shows which process has the port",
+}
 
 
 @dataclass(frozen=True)
@@ -186,7 +196,17 @@ def _container(item: Dict[str, Any]) -> Container:
 
 
 def _error(what: str, done: Completed) -> DockerError:
-    lines = (done.err or done.out).strip().splitlines()
-    last = lines[-1] if lines else f"exit {done.code}"
-    hint = {124: "is the Docker daemon stuck? systemctl restart docker", 127: "run `fab setup`"}
-    return DockerError(f"{what}: {last}", hint=hint.get(done.code, ""), log=lines[-20:])
+    lines = [line for line in (done.err or done.out).splitlines() if line.strip()]
+    telling = [line for line in lines if not line.startswith(_EMPTY_WORDS)]
+    last = telling[-1].strip() if telling else f"exit {done.code}"
+    return DockerError(f"{what}: {last}", hint=hint_for(done.code, last), log=lines[-20:])
+
+
+def hint_for(code: int, text: str) -> str:
+    """The next thing to do about a docker command that ended with *code* and *text*."""
+    if code == TIMED_OUT:
+        return "is the Docker daemon stuck? systemctl restart docker"
+    if code == NOT_FOUND:
+        return "run `fab setup`"
+    lowered = text.lower()
+    return next((hint for words, hint in _HINTS.items() if words in lowered), "")

@@ -14,6 +14,7 @@ from typing import Any, Callable, Sequence
 from provision.agent.errors import AgentError
 
 TIMED_OUT = 124
+NOT_FOUND = 127
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def run(words: Sequence[str], *, timeout_s: float, stdin: str = "") -> Completed
             list(words), input=stdin, capture_output=True, text=True, timeout=timeout_s, check=False
         )
     except FileNotFoundError:
-        return Completed(127, err=f"{words[0]}: not found")
+        return Completed(NOT_FOUND, err=f"{words[0]}: not found")
     except subprocess.TimeoutExpired as error:
         return Completed(TIMED_OUT, err=f"no answer within {error.timeout:.0f} s")
     return Completed(done.returncode, done.stdout, done.stderr)
