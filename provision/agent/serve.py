@@ -22,7 +22,7 @@ from provision.agent.settings import AgentSettings
 from provision.agent.system import read_json
 from provision.agent.watch import Watch
 
-_TICK_S = 1.0
+_TICK_S = 2.0
 _KEYS_S = 20.0
 _RETRY_S = 20.0
 
