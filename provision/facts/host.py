@@ -111,11 +111,15 @@ def parse(text: str) -> HostFacts:
         raw = json.loads(text[text.index("{") :])
         if raw.get("schema") != 1:
             raise ValueError("schema")
-    except (ValueError, AttributeError) as error:
+        return _read(raw)
+    except (ValueError, AttributeError, KeyError, TypeError, IndexError) as error:
         raise FleetError(
             f"the host's answer is not a facts document ({error}): {text[:200]!r}",
             hint="run `ssh HOST true` by hand: start-up files of the shell must print nothing",
         ) from error
+
+
+def _read(raw: dict[str, Any]) -> HostFacts:
     return HostFacts(
         **_system(raw.get("system") or {}),
         **_docker(raw),

@@ -139,7 +139,12 @@ def test_a_banner_before_the_document_is_no_harm() -> None:
     assert parse("Welcome to gpu-1\n" + json.dumps(DOCUMENT)).os_id == "ubuntu"
 
 
-@pytest.mark.parametrize("text", ["", "Segmentation fault", "{}", '{"schema": 2}', "{broken"])
+BROKEN = '{"schema": 1, "containers": [{"name": "x"}]}'
+
+
+@pytest.mark.parametrize(
+    "text", ["", "Segmentation fault", "{}", '{"schema": 2}', "{broken", BROKEN]
+)
 def test_anything_else_is_refused(text: str) -> None:
     """The error shows what was there instead."""
     with pytest.raises(FleetError, match="not a facts document"):
