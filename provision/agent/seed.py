@@ -8,6 +8,7 @@ whole.
 from __future__ import annotations
 
 import errno
+import http.client
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -197,8 +198,8 @@ class _Seeding:
         for number in range(1, _ATTEMPTS + 1):
             try:
                 return attempt()
-            except OSError as error:
-                if error.errno == errno.ENOSPC:
+            except (OSError, http.client.HTTPException) as error:
+                if getattr(error, "errno", None) == errno.ENOSPC:
                     raise weights.disk_full(self._folder, "while downloading") from None
                 if number == _ATTEMPTS:
                     raise AgentError(

@@ -52,10 +52,19 @@ class SystemClock:
 
 
 def run(words: Sequence[str], *, timeout_s: float, stdin: str = "") -> Completed:
-    """Run a command to its end, or kill it after *timeout_s*."""
+    """Run a command to its end, or kill it after *timeout_s*.
+
+    In a session of its own: a Ctrl-C is for this program, which decides what becomes of the command.
+    """
     try:
         done = subprocess.run(
-            list(words), input=stdin, capture_output=True, text=True, timeout=timeout_s, check=False
+            list(words),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+            start_new_session=True,
         )
     except FileNotFoundError:
         return Completed(NOT_FOUND, err=f"{words[0]}: not found")
