@@ -54,7 +54,7 @@ class SystemClock:
 def run(words: Sequence[str], *, timeout_s: float, stdin: str = "") -> Completed:
     """Run a command to its end, or kill it after *timeout_s*.
 
-    In a session of its own: a Ctrl-C is for this program, which decides what becomes of the command.
+    In a session of its own: a Ctrl-C is for this program, which decides about the command.
     """
     try:
         done = subprocess.run(
