@@ -9,7 +9,7 @@ for name in ("compose", "engine", "front", "agent", "start"):
         src=f"templates/{name}.j2",
         dest=f"/opt/bench-pyinfra/{name}",
         mode="644",
-        **{"name_": "mistral-7b"},
+        model="mistral-7b",
         port=8000,
     )
 server.shell(name="three commands", commands=["uname -r", "df -P /", "python3 --version"])
