@@ -25,6 +25,7 @@ from infra.policies import Scope
 from infra.registry import Registry, RegistryArgs
 from infra.secret_store import SecretStore, SecretStoreArgs
 from infra.storage import Storage, StorageArgs
+from provision.commands.first_boot import set_up_script
 from provision.config.environment import Environment
 from provision.render.bundle import host_bundle
 from provision.render.user_data import render_user_data
@@ -173,6 +174,7 @@ def _user_data(ground: _Ground) -> Output[str]:
             repository_url=repository_url,
             bundle_key=storage.bundle_key,
             bundle_sha256=storage.bundle_sha256,
+            set_up=set_up_script(environment.toolkit),
         )
 
     return Output.all(storage.bucket, ground.registry.url, ground.cache_key_arn).apply(

@@ -78,6 +78,9 @@ mkdir -p {{ etc }} {{ run }} /etc/systemd/system /etc/tmpfiles.d "${program%/*}"
 cat > {{ etc }}/host.json <<'JSON'
 {{ host_json }}
 JSON
+cat > "${program%/*}/set-up.sh" <<'SET_UP'
+{{ set_up -}}
+SET_UP
 # Before Docker starts: the front mounts this folder.
 echo "d {{ run }} 0755 root root -" > /etc/tmpfiles.d/llm-fleet.conf
 {% for name, content in units.items() %}

@@ -10,9 +10,13 @@ from provision.agent.cloud import current_release
 from provision.agent.errors import AgentError, CloudUnreachable
 from provision.agent.host import Host
 
+_SET_UP_S = 1800.0
+
 
 def boot(host: Host, *, lock_wait_s: float = LOCK_WAIT_S) -> bool:
     """Publish the host key, mount the cache, apply the fleet's current release.
+
+    A host that no operator ever touched lacks what `fab setup` installs: it sets itself up first.
 
     True when a release was applied now. Without a release there is nothing to apply yet: the agent
     asks again (the host stays, unhealthy). The agent is not restarted: systemd starts it after
@@ -25,9 +29,23 @@ def boot(host: Host, *, lock_wait_s: float = LOCK_WAIT_S) -> bool:
     if release_id is None:
         host.events.emit("waiting", reason="the fleet has no current release yet")
         return False
+    set_up(host)
     return Apply(host, restart_agent=False).release(
         release_id, fetch=True, recreate=mounted_now, lock_wait_s=lock_wait_s
     )
+
+
+def set_up(host: Host) -> None:
+    """Install what this image lacks to run engines; nothing when it lacks nothing."""
+    script = host.paths.set_up
+    if not script.is_file():
+        return
+    with host.events.phase("set-up"):
+        done = host.run(["sh", str(script)], timeout_s=_SET_UP_S)
+    if not done.ok:
+        lines = (done.err or done.out).strip().splitlines()[-20:]
+        last = lines[-1] if lines else f"exit {done.code}"
+        raise AgentError(f"can't set this host up: {last}", hint="`fab setup`", log=lines)
 
 
 def wanted_release(host: Host) -> Optional[str]:

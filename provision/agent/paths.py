@@ -66,6 +66,11 @@ class Paths:
         return self.opt / "host.pyz"
 
     @property
+    def set_up(self) -> Path:
+        """The script that installs what the image lacks."""
+        return self.opt / "set-up.sh"
+
+    @property
     def releases(self) -> Path:
         """A folder per release."""
         return self.opt / "releases"

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from provision.commands.command import Command, script
 
+# os id, version -> what Docker, compose and boto3 are called there.
+PACKAGES = {
+    ("ubuntu", "22.04"): ("docker.io", "docker-compose-v2", "python3-boto3"),
+    ("ubuntu", "24.04"): ("docker.io", "docker-compose-v2", "python3-boto3"),
+    ("debian", "12"): ("docker.io", "docker-compose", "python3-boto3"),
+}
 # The first boot of a cloud image runs its own apt; needrestart would restart Docker unasked.
 _WAIT_FOR_LOCK = "-o DPkg::Lock::Timeout=300"
 _QUIET = "export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1"

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from provision.commands import apt, dnf, docker, toolkit
 from provision.commands.command import Command
+from provision.commands.first_boot import REPOSITORY
 from provision.config.environment import Environment, ToolkitSettings
 from provision.errors import Refused
 from provision.facts.host import HostFacts
@@ -22,13 +23,6 @@ from provision.planning.plan import Run, Step, Wave
 # (summary, reason, command)
 Change = tuple[str, str, Command]
 
-REPOSITORY = "llm-fleet-nvidia"
-# os id, version -> what Docker, compose and boto3 are called there.
-APT_PACKAGES = {
-    ("ubuntu", "22.04"): ("docker.io", "docker-compose-v2", "python3-boto3"),
-    ("ubuntu", "24.04"): ("docker.io", "docker-compose-v2", "python3-boto3"),
-    ("debian", "12"): ("docker.io", "docker-compose", "python3-boto3"),
-}
 AMAZON_LINUX = ("amzn", "2023")
 
 
@@ -63,8 +57,8 @@ def plan_setup(
 def obstacles(environment: Environment, facts: HostFacts) -> Iterator[str]:
     """Why this host can't be set up, in words; nothing when it can."""
     system = (facts.os_id or "", facts.os_version or "")
-    if system not in APT_PACKAGES and system != AMAZON_LINUX:
-        known = ", ".join(" ".join(s) for s in (*APT_PACKAGES, AMAZON_LINUX))
+    if system not in apt.PACKAGES and system != AMAZON_LINUX:
+        known = ", ".join(" ".join(s) for s in (*apt.PACKAGES, AMAZON_LINUX))
         yield f"{' '.join(system).strip() or 'an unknown system'} is not one of: {known}"
     if facts.architecture not in (None, "x86_64"):
         yield f"its processor is {facts.architecture}; GPU instance types here are x86_64"
@@ -89,7 +83,7 @@ def changes(settings: ToolkitSettings, facts: HostFacts) -> Iterator[Change]:
 def _base_with_apt(facts: HostFacts) -> Iterator[Change]:
     system = (facts.os_id or "", facts.os_version or "")
     lacking = _lacking(facts)
-    packages = APT_PACKAGES.get(system, ())
+    packages = apt.PACKAGES.get(system, ())
     if names := [name for name, lack in zip(packages, lacking.values(), strict=False) if lack]:
         yield f"install {' '.join(names)}", _not_there(lacking), apt.install(*names)
     yield from _daemon(facts)

@@ -20,11 +20,13 @@ def render_user_data(
     repository_url: str,
     bundle_key: str,
     bundle_sha256: str,
+    set_up: str,
 ) -> str:
     """A shell script for cloud-init, below :data:`LIMIT_BYTES`.
 
     It writes ``/etc/llm-fleet/host.json``, fetches the host program from *bundle_key* of *bucket*
-    (checked against *bundle_sha256*), and enables the boot and agent units. It holds no secret.
+    (checked against *bundle_sha256*), and enables the boot and agent units. *set_up* is the script
+    that the host runs before it applies a release at boot. There is no secret in it.
     """
     facts = host_facts(environment, bucket=bucket, repository_url=repository_url)
     return render(
@@ -39,6 +41,7 @@ def render_user_data(
         bucket=bucket,
         bundle_key=bundle_key,
         bundle_sha256=bundle_sha256,
+        set_up=set_up,
     )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from provision.agent import containers
 from provision.agent.boot import boot
 from provision.agent.cloud import Cloud
 from provision.agent.errors import AgentError, CloudUnreachable
+from provision.agent.system import Completed
 from tests.agent.conftest import World, make_release, write_files
 
 RELEASE, OTHER = make_release("one"), make_release("two")
@@ -47,6 +50,23 @@ def test_a_fresh_host_ends_with_the_current_release(fresh: World) -> None:
     assert parameter(fresh) == "ssh-ed25519 AAAAed\nssh-rsa AAAArsa"
     assert fresh.paths.current_release() == RELEASE.id
     assert {c.status for c in fresh.machine.containers.values()} == {"running"}
+
+
+def test_a_bare_image_is_set_up_first(fresh: World) -> None:
+    """By the script that user data left, before anything of the release is touched."""
+    fresh.paths.set_up.parent.mkdir(parents=True, exist_ok=True)
+    fresh.paths.set_up.write_text("#!/bin/sh\n")
+    ran: list[Sequence[str]] = []
+
+    def run(words: Sequence[str], **_: Any) -> Completed:
+        ran.append(words)
+        return Completed(100, err="E: Unable to fetch some archives\n")
+
+    with pytest.raises(AgentError, match="can't set this host up: E: Unable to fetch"):
+        boot(replace(fresh.host, run=run))
+    assert ran[-1] == ["sh", str(fresh.paths.set_up)]
+    assert fresh.paths.current_release() is None
+    assert fresh.machine.containers == {}
 
 
 def test_a_reboot_changes_nothing(fresh: World) -> None:

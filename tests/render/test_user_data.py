@@ -16,6 +16,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from provision.commands.first_boot import set_up_script
 from provision.config.environment import AwsSettings, Environment, ModelCacheSettings
 from provision.render.units import units
 from provision.render.user_data import LIMIT_BYTES, host_facts, render_user_data
@@ -53,6 +54,7 @@ def script(environment: Environment, *, sha256: str = SHA256, key: str = KEY) ->
         repository_url="registry/llm-fleet",
         bundle_key=key,
         bundle_sha256=sha256,
+        set_up=set_up_script(environment.toolkit),
     )
 
 
@@ -115,7 +117,8 @@ class TestRun:
 
         assert (done.returncode, done.stderr) == (0, "")
         assert machine.program.read_bytes() == BUNDLE
-        assert [path.name for path in machine.program.parent.iterdir()] == ["host.pyz"]
+        assert {path.name for path in machine.program.parent.iterdir()} == {"host.pyz", "set-up.sh"}
+        assert (machine.program.parent / "set-up.sh").read_text().startswith("#!/bin/sh\n")
         assert machine.host_json() == host_facts(
             rehearsal, bucket="fleet", repository_url="registry/llm-fleet"
         )
@@ -199,9 +202,10 @@ class TestText:
             repository_url="r" * 255,
             bundle_key=KEY,
             bundle_sha256=SHA256,
+            set_up=set_up_script(environment(name).toolkit),
         )
 
-        assert len(text.encode()) < LIMIT_BYTES / 2
+        assert len(text.encode()) < LIMIT_BYTES
 
     @pytest.mark.parametrize("name", LAYOUT)
     def test_shellcheck_has_nothing_to_say(self, name: str, tmp_path: Path) -> None:
