@@ -1,1 +1,1 @@
-"""How each resource of the Pulumi program is made in moto, one file a service, through boto3."""
+"""How each resource of the Pulumi program is made in moto through boto3, by what it is for."""
