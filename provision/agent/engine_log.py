@@ -16,6 +16,7 @@ _INIT = re.compile(rf"init engine \(.*?\) took {_NUMBER} s")
 _TROUBLE = re.compile(
     r"\bERROR\b|\bCRITICAL\b|Traceback|Error:|error:|out of memory|No available memory", re.I
 )
+_HARMLESS = re.compile(r"\b(?:DEBUG|INFO|WARNING) \d\d-\d\d ")
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def parse(lines: Iterable[str]) -> StartUp:
 
 def trouble(lines: Sequence[str], *, limit: int = 20) -> List[str]:
     """The last lines that speak of an error; the last lines of all when none does."""
-    marked = [line for line in lines if _TROUBLE.search(line)]
+    marked = [line for line in lines if _TROUBLE.search(line) and not _HARMLESS.search(line)]
     return (marked or list(lines))[-limit:]
 
 

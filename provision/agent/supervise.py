@@ -134,7 +134,7 @@ def _hung(state: State, seen: Observation, settings: AgentSettings, now: float) 
     if seen.canary is not None and seen.canary.ok:
         warming = _to(state, Phase.WARMING, now, "answers again: warming up")
         return replace(warming, misses=0, begun=now), (Action.WARM_UP,)
-    state = _count_canary(state, seen, settings, now)
+    state = replace(_count_canary(state, seen, settings, now), reason=state.reason)
     if now - state.since >= settings.canary.restart_after_s:
         restarted = replace(state, exits=(*state.exits, now), since=now)
         return restarted, (Action.RESTART,)
@@ -177,9 +177,11 @@ def _gave_up_before(seen: Observation, settings: AgentSettings) -> bool:
 
 def _give_up(state: State, seen: Observation, settings: AgentSettings, now: float) -> Step:
     reason = (
-        f"the engine exited {len(state.exits)} times within {settings.crash.window_s:.0f} s; "
-        f"it is stopped ({_exit_reason(seen)})"
+        f"the engine exited {len(state.exits)} times within {settings.crash.window_s:.0f} s "
+        "and is stopped now"
     )
+    if not seen.running:  # Docker may have started it again already: then the code says nothing
+        reason += f"; {_exit_reason(seen)}"
     given_up = replace(state, started_at=seen.started_at)
     return _to(given_up, Phase.CRASH_LOOP, now, reason), (Action.STOP,)
 

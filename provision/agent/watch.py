@@ -122,7 +122,8 @@ class Watch:
         if state.phase is Phase.WARMING and before.phase is not Phase.HUNG:
             self._read_start_up()
         if state.phase in (Phase.CRASH_LOOP, Phase.HUNG, Phase.STOPPED):
-            self._log = engine_log.trouble(self._lines())
+            since = self._container.started_at if self._container else ""
+            self._log = engine_log.trouble(self._lines(since=since) or self._lines())
         elif state.phase is Phase.READY:
             self._log = []
             self._metrics = self._engine.metrics()

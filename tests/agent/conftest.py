@@ -11,7 +11,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from moto import mock_aws
 
@@ -91,7 +90,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """A host with Docker, a bucket with weights, and images in the registry."""
     monkeypatch.setattr(apply_module, "_bindable", lambda _port: True)
     with mock_aws():
-        boto3.client("s3", region_name="us-east-1").create_bucket(Bucket=BUCKET)
+        shared_cloud().client("s3").create_bucket(Bucket=BUCKET)
         made = make_world(tmp_path)
         made.machine.registry |= {ENGINE_IMAGE, FRONT_IMAGE}
         made.publish_weights()

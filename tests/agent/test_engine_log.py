@@ -40,7 +40,9 @@ def test_the_parts_add_up_to_the_whole_start() -> None:
 
 def test_trouble_is_the_lines_that_speak_of_it() -> None:
     """The last ones, without the hundred lines of configuration around them."""
-    lines = [*CPU, "ERROR 11-21 [async_llm.py:906] EngineDeadError: EngineCore", "INFO bye"]
+    warning = "WARNING 11-21 04:56:27 [system_utils.py:255] ... errors like `OSError: [Errno 24]`"
+    dead = "ERROR 11-21 [async_llm.py:906] EngineDeadError: EngineCore"
+    lines = [*CPU, warning, dead, "INFO bye"]
     assert trouble(lines) == ["ERROR 11-21 [async_llm.py:906] EngineDeadError: EngineCore"]
 
 

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +19,7 @@ from hypothesis import strategies as st
 from provision.agent.errors import AgentError
 from provision.agent.keys import KeyRing, name_of, parse
 from provision.agent.server import in_background, key_server, status_server, stop_listening
-from tests.agent.conftest import World
+from tests.agent.conftest import World, shared_cloud
 
 SECRET = "/llm-fleet/test/client-keys"
 NOW = 1_795_230_000.0
@@ -40,7 +39,7 @@ def document(**named: dict[str, Any]) -> str:
 
 
 def put(text: str) -> None:
-    client = boto3.client("secretsmanager", region_name="us-east-1")
+    client = shared_cloud().client("secretsmanager")
     try:
         client.create_secret(Name=SECRET, SecretString=text)
     except client.exceptions.ResourceExistsException:

@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
 
 from provision.agent import containers
@@ -65,8 +64,7 @@ def served(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     """A host whose engine is a stub that still loads, and whose agent runs."""
     monkeypatch.setattr(containers, "engine_answers", lambda _port: True)
     monkeypatch.setattr(Agent, "_spawn", lambda *_: None)  # the tests turn the watches
-    client = boto3.client("secretsmanager", region_name="us-east-1")
-    client.create_secret(Name=SECRET, SecretString=KEYS)
+    world.host.cloud.client("secretsmanager").create_secret(Name=SECRET, SecretString=KEYS)
     behaviour = EngineBehaviour(healthy=False)
     with stub_engine(behaviour) as port:
         yield Served(world, behaviour, port)
@@ -214,7 +212,10 @@ class TestTrouble:
         document = served.agent.status()
         assert document["state"] == "crash-loop"
         assert document["log"] == ["ERROR CUDA out of memory"]
-        assert "exited 3 times within 600 s" in document["reason"]
+        assert (
+            "exited 3 times within 600 s and is stopped now; the engine's container ended with"
+            in document["reason"]
+        )
         assert f"docker stop -t 5 {ENGINE}" in served.world.machine.calls
         assert container.status == "exited"
 

@@ -105,6 +105,12 @@ class TestHung:
         state, actions = walk((55, replace(HEALTHY, canary=GOOD)), state=hung)
         assert (state.phase, state.misses, actions) == (Phase.WARMING, 0, (Action.WARM_UP,))
 
+    def test_says_why_it_became_hung_for_as_long_as_it_is(self) -> None:
+        """Each further miss is counted, the reason stays."""
+        hung = replace(ready(), phase=Phase.HUNG, since=50, misses=3, reason="3 canaries missed")
+        state, _ = walk((55, replace(HEALTHY, canary=BAD)), state=hung)
+        assert (state.misses, state.reason) == (4, "3 canaries missed")
+
     def test_restarts_after_a_minute_and_counts_it_as_an_exit(self) -> None:
         """A restart that does not help ends in the crash-loop cap like any other."""
         hung = replace(ready(), phase=Phase.HUNG, since=50, misses=3, next_try=1000)
@@ -125,8 +131,8 @@ class TestCrashLoop:
         )
         assert (state.phase, actions) == (Phase.CRASH_LOOP, (Action.STOP,))
         assert state.reason == (
-            "the engine exited 3 times within 600 s; it is stopped "
-            "(the engine's container ended with exit code 1)"
+            "the engine exited 3 times within 600 s and is stopped now; "
+            "the engine's container ended with exit code 1"
         )
         stopped = replace(RESTARTING, will_restart=False, restart_count=3)
         assert walk((200, stopped), (9999, stopped), state=state) == (state, ())

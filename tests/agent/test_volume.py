@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 from hypothesis import given
@@ -18,7 +17,7 @@ from provision.agent.errors import AgentError, CloudUnreachable
 from provision.agent.events import Events
 from provision.agent.settings import HostSettings
 from provision.agent.volume import Claim, Volume, candidates
-from tests.agent.conftest import host_json
+from tests.agent.conftest import host_json, shared_cloud
 from tests.agent.fakes import FakeClock
 
 CACHE = {
@@ -35,7 +34,7 @@ class StrictEc2:
     """moto's EC2, which attaches a volume to two instances; AWS and this one do not."""
 
     def __init__(self) -> None:
-        self._client = boto3.client("ec2", region_name="us-east-1")
+        self._client = shared_cloud().client("ec2")
         self.before_attach: Callable[[str], None] = lambda _volume: None
 
     def __getattr__(self, name: str) -> Any:
