@@ -120,6 +120,7 @@ class World:
     def reboot_host(self, instance_id: str) -> None:
         """Power off and on: same disk, same address, its enabled units start again."""
         host = self.host(instance_id)
+        (host.folder / "dead").touch()  # or the follower of EC2 would start it as well
         host.reboot()
         (host.folder / "dead").unlink(missing_ok=True)
 

@@ -9,6 +9,7 @@ from provision.agent.apply import LOCK_WAIT_S, Apply
 from provision.agent.cloud import current_release
 from provision.agent.errors import AgentError, CloudUnreachable
 from provision.agent.host import Host
+from provision.agent.lock import held
 
 _SET_UP_S = 1800.0
 
@@ -16,15 +17,16 @@ _SET_UP_S = 1800.0
 def boot(host: Host, *, lock_wait_s: float = LOCK_WAIT_S) -> bool:
     """Publish the host key, mount the cache, apply the fleet's current release.
 
-    A host that no operator ever touched lacks what `fab setup` installs: it sets itself up first.
-
+    A host that no operator ever touched may lack what `fab setup` installs: it sets itself up.
     True when a release was applied now. Without a release there is nothing to apply yet: the agent
     asks again (the host stays, unhealthy). The agent is not restarted: systemd starts it after
     this, and would wait for this while this waits for it; an agent that runs follows by itself.
     Raises AgentError.
     """
     publish_host_key(host)
-    mounted_now = cache.ensure(host)
+    # One at a time: the boot unit and the agent would each claim a volume.
+    with held(host.paths.lock, host.clock, host.events, wait_s=lock_wait_s):
+        mounted_now = cache.ensure(host)
     release_id = wanted_release(host)
     if release_id is None:
         host.events.emit("waiting", reason="the fleet has no current release yet")

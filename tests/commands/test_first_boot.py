@@ -74,7 +74,8 @@ def test_a_bare_image_gets_docker_and_toolkit(
     (image.bin / "nvidia-ctk").rename(tmp_path / "packaged")
     (image.bin / "apt-get").write_text(
         f'#!/bin/sh\necho "apt-get $*" >>{image.calls}\n'
-        f'case "$*" in *nvidia-container-toolkit) /bin/mv {tmp_path}/packaged {image.bin}/nvidia-ctk ;; esac\n'
+        'case "$*" in *nvidia-container-toolkit)'
+        f" /bin/mv {tmp_path}/packaged {image.bin}/nvidia-ctk ;; esac\n"
     )
 
     done = image.boot()
