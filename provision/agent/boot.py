@@ -27,11 +27,11 @@ def boot(host: Host, *, lock_wait_s: float = LOCK_WAIT_S) -> bool:
     # One at a time: the boot unit and the agent would each claim a volume.
     with held(host.paths.lock, host.clock, host.events, wait_s=lock_wait_s):
         mounted_now = cache.ensure(host)
-    release_id = wanted_release(host)
-    if release_id is None:
-        host.events.emit("waiting", reason="the fleet has no current release yet")
-        return False
-    set_up(host)
+        release_id = wanted_release(host)
+        if release_id is None:
+            host.events.emit("waiting", reason="the fleet has no current release yet")
+            return False
+        set_up(host)
     return Apply(host, restart_agent=False).release(
         release_id, fetch=True, recreate=mounted_now, lock_wait_s=lock_wait_s
     )
