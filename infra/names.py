@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from provision.config.environment import Environment
 
-LOAD_BALANCER_NAME_MAX = 32  # the shortest limit that our names meet; target groups share it
 CACHE_TAG = "llm-fleet:cache"
 ENVIRONMENT_TAG = "llm-fleet:environment"
 
@@ -15,11 +14,6 @@ FALLBACK = "fallback"
 def target_group_name(environment: Environment, side: str) -> str:
     """Name of the target group of one *side* of the switch."""
     return f"{environment.prefix}-{side}"
-
-
-def longest_name(environment: Environment) -> str:
-    """The name that meets its limit first."""
-    return target_group_name(environment, FALLBACK)
 
 
 def bucket_name(environment: Environment, account_id: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from provision.config import catalogue, parse
+from provision.config import catalogue, parse, relations
 from provision.config.environment import Environment, Purchase, Scheme
 from provision.config.load import environment_file, read_document
 from provision.config.schema import concerns
@@ -78,15 +78,19 @@ def guards(environment: Environment) -> tuple[Problem, ...]:
 
 
 def provisioning_problems(environment: Environment) -> tuple[Problem, ...]:
-    """:func:`check`, and what must be settled before AWS resources are made."""
+    """:func:`check`, and what must be settled before AWS resources are made.
+
+    The rules between keys are asked again: a value need not come from a file.
+    """
+    found = (*relations.check(environment), *check(environment))
     if environment.fleet.ami is not None:
-        return check(environment)
+        return found
     unpinned = Problem(
         "fleet.ami",
         "is not pinned: hosts would differ in their drivers",
         f"run `fab config.refresh-ami --env {environment.name}`",
     )
-    return (*check(environment), unpinned)
+    return (*found, unpinned)
 
 
 def require_provisionable(environment: Environment, *, source: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 from infra.guards import check
 from infra.operator_key import read_public_key
 from provision.config.environment import AccessSettings, Purchase, Scheme
-from provision.errors import EXIT_REFUSED, Refused
+from provision.errors import EXIT_REFUSED, EXIT_USAGE, ConfigError, Refused
 from tests.infra.scenes import described
 
 CERTIFICATE = "arn:aws:acm:us-east-1:123456789012:certificate/0a1b"
@@ -25,54 +25,71 @@ def test_the_described_environments_pass() -> None:
 
 
 @pytest.mark.parametrize(
-    ("section", "changes", "said"),
+    ("section", "changes", "code", "said"),
     [
-        ("fleet", {"ami": None}, "fab config.refresh-ami --env prod"),
-        ("load_balancer", {"scheme": Scheme.INTERNET_FACING}, "internet-facing without"),
-        ("load_balancer", {"certificate_arn": CERTIFICATE}, "load_balancer.domain_name"),
+        ("fleet", {"ami": None}, EXIT_USAGE, "fab config.refresh-ami --env prod"),
+        (
+            "load_balancer",
+            {"scheme": Scheme.INTERNET_FACING, "allowed_cidrs": ("0.0.0.0/0",)},
+            EXIT_REFUSED,
+            "keys and prompts would cross the internet in clear",
+        ),
+        (
+            "load_balancer",
+            {"certificate_arn": CERTIFICATE},
+            EXIT_USAGE,
+            "load_balancer.domain_name",
+        ),
         (
             "load_balancer",
             {"certificate_arn": CERTIFICATE.replace("us-east-1", "eu-west-1")},
-            "not a certificate of us-east-1",
+            EXIT_USAGE,
+            "load_balancer.certificate_arn",
         ),
-        ("network", {"cidr": "10.0.0.0/24"}, "can't be divided"),
-        ("network", {"vpc_id": "vpc-1"}, "a load balancer needs subnets in 2 zones"),
-        ("fleet", {"zones": 7}, "fleet.zones: 7"),
-        ("fleet", {"capacity_block": True}, "say which capacity block"),
+        ("network", {"cidr": "10.0.0.0/24"}, EXIT_REFUSED, "can't be divided"),
+        ("fleet", {"zones": 7}, EXIT_REFUSED, "fleet.zones: 7"),
+        ("fleet", {"capacity_block": True}, EXIT_USAGE, "fleet.capacity_reservation_id"),
         (
             "fleet",
             {"purchase": Purchase.SPOT, "capacity_reservation_id": RESERVATION},
-            "spot instances don't use",
+            EXIT_USAGE,
+            "fleet.purchase",
         ),
-        ("fleet", {"max_hosts": 1}, "fleet.max_hosts: 1 is less than fleet.hosts 2"),
-        ("engine", {"longest_generation_s": 4000}, "AWS allows"),
+        ("fleet", {"max_hosts": 1}, EXIT_USAGE, "fleet.max_hosts"),
+        ("engine", {"longest_generation_s": 4000}, EXIT_USAGE, "AWS allows"),
     ],
 )
-def test_a_mistake_is_refused_and_named(section: str, changes: dict[str, Any], said: str) -> None:
-    """Exit 3, with the key to change."""
+def test_a_mistake_is_refused_and_named(
+    section: str, changes: dict[str, Any], code: int, said: str
+) -> None:
+    """With the key to change; exit 3 where we refuse to build what the file says clearly."""
     good = described("prod")
     bad = replace(good, **{section: replace(getattr(good, section), **changes)})
-    with pytest.raises(Refused) as refused:
+    with pytest.raises((ConfigError, Refused)) as refused:
         check(bad)
     assert said in str(refused.value)
-    assert refused.value.exit_code == EXIT_REFUSED
+    assert refused.value.exit_code == code
 
 
-def test_a_name_too_long_for_a_load_balancer_is_refused() -> None:
-    """The longest of our names has 32 letters at most; one letter more is one too many."""
-    check(replace(described("prod"), name="a" * 13))
-    with pytest.raises(Refused, match="1 letter"):
-        check(replace(described("prod"), name="a" * 14))
+def test_a_load_balancer_in_an_existing_network_needs_two_zones() -> None:
+    """One subnet is not enough, however few hosts there are."""
+    good = described("prod")
+    network = replace(
+        good.network,
+        vpc_id="vpc-0123456789abcdef0",
+        private_subnet_ids=("subnet-0123456789abcdef0",),
+    )
+    with pytest.raises(ConfigError, match=r"network\.private_subnet_ids"):
+        check(replace(good, network=network, fleet=replace(good.fleet, zones=1)))
 
 
-def test_all_objections_come_at_once() -> None:
+def test_all_problems_come_at_once() -> None:
     """A person mends the file once."""
     good = described("prod")
     fleet = replace(good.fleet, ami=None, max_hosts=1)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(ConfigError) as refused:
         check(replace(good, fleet=fleet))
-    assert "fleet.ami" in str(refused.value)
-    assert "fleet.max_hosts" in str(refused.value)
+    assert [problem.path for problem in refused.value.problems] == ["fleet.max_hosts", "fleet.ami"]
 
 
 @pytest.mark.parametrize("content", [None, "", "-----BEGIN OPENSSH PRIVATE KEY-----"])

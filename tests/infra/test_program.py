@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from moto import mock_aws
 
-from provision.errors import CloudError, Refused
+from provision.errors import CloudError, ConfigError, Refused
 from rehearsal.provisioning import provision, provisioned_by
 from tests.infra.scenes import PUBLIC_KEY, ROOT, described, scene
 
@@ -44,7 +44,7 @@ def test_a_guard_stops_the_program_before_the_first_resource() -> None:
     """Refused, and nothing was made."""
     environment = described("prod")
     steps: list[str] = []
-    with mock_aws(), pytest.raises(Refused, match=r"fleet\.ami"):
+    with mock_aws(), pytest.raises(ConfigError, match=r"fleet\.ami"):
         provision(
             replace(environment, fleet=replace(environment.fleet, ami=None)),
             public_key=PUBLIC_KEY,
@@ -54,10 +54,10 @@ def test_a_guard_stops_the_program_before_the_first_resource() -> None:
 
 
 def test_a_type_that_the_region_does_not_sell_is_refused() -> None:
-    """Found out while the program asks for zones."""
+    """Found out while the program asks for zones: moto has g7e in two."""
     environment = described("dev")
-    fleet = replace(environment.fleet, instance_type="p9.48xlarge")
-    with mock_aws(), pytest.raises(Refused, match="is sold in 0 zone"):
+    fleet = replace(environment.fleet, instance_type="g7e.2xlarge", zones=3)
+    with mock_aws(), pytest.raises(Refused, match="is sold in 2 zone"):
         provision(replace(environment, fleet=fleet), public_key=PUBLIC_KEY)
 
 
