@@ -56,10 +56,12 @@ class Apply:
             manifest = self._folder(release_id, fetch=fetch)
             mounted_now = self._prepare(manifest)
             if not (recreate or mounted_now) and self._as_wanted(manifest):
+                self._paths.booted.touch()
                 self._events.emit("unchanged", release=release_id)
                 return False
             self._swap(manifest)
             self._prune()
+            self._paths.booted.touch()
         self._events.emit("applied", release=release_id, phases=self._events.phases)
         return True
 

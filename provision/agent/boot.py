@@ -24,7 +24,7 @@ def boot(host: Host, *, lock_wait_s: float = LOCK_WAIT_S) -> bool:
     Raises AgentError.
     """
     publish_host_key(host)
-    # One at a time: the boot unit and the agent would each claim a volume.
+    # One at a time: the boot unit, the agent when that one failed, and the operator's apply.
     with held(host.paths.lock, host.clock, host.events, wait_s=lock_wait_s):
         mounted_now = cache.ensure(host)
         release_id = wanted_release(host)
@@ -51,11 +51,11 @@ def set_up(host: Host) -> None:
 
 
 def wanted_release(host: Host) -> Optional[str]:
-    """The fleet's current release; the one on this host when the bucket can't be asked."""
+    """The fleet's current release; the one on this host when there is none, or nobody to ask."""
+    local = host.paths.current_release()
     try:
-        return current_release(host.cloud)
+        return current_release(host.cloud) or local
     except CloudUnreachable as error:
-        local = host.paths.current_release()
         if local is None:
             raise
         host.events.emit("trouble", reason=f"{error.reason}; going on with {local}")

@@ -38,11 +38,11 @@ def _take(handle: int, clock: Clock, events: Events, wait_s: float) -> None:
         except BlockingIOError:
             if clock.monotonic() >= deadline:
                 raise Busy(
-                    "another apply runs on this host",
+                    "another apply or boot runs on this host",
                     hint="wait for it (fab status shows it), or end its process",
                 ) from None
             if not said:
-                events.emit("waiting", reason="another apply runs on this host")
+                events.emit("waiting", reason="another apply or boot runs on this host")
                 said = True
             clock.sleep(_STEP_S)
         else:

@@ -106,6 +106,11 @@ class Paths:
         return self.run / "apply.lock"
 
     @property
+    def booted(self) -> Path:
+        """There once a release was brought up, or found up, since the machine started."""
+        return self.run / "booted"
+
+    @property
     def keys(self) -> Path:
         """Hashes of the client keys, the last good copy."""
         return self.run / "keys.json"

@@ -55,12 +55,16 @@ class Agent:
             self._host.clock.sleep(_TICK_S)
 
     def tick(self) -> None:
-        """One turn of the main thread: follow ``current``, look at Docker, come to the rescue."""
+        """One turn of the main thread: follow ``current``, look at Docker, come to the rescue.
+
+        A boot that failed (the network was not up yet, S3 was away) is tried again from here.
+        """
         try:
             self._follow_program()
             release = self._host.paths.current_release()
-            if release is None:
+            if release is None or not self._host.paths.booted.exists():
                 self._try_boot()
+            if release is None:
                 return
             if release != self._release:
                 self._adopt(release)
@@ -159,11 +163,12 @@ class Agent:
             return
         self._next_boot = now + _RETRY_S
         try:
-            applied = boot(self._host, lock_wait_s=0.0)
+            boot(self._host, lock_wait_s=0.0)
         except Busy:
             self._problem = "a release is being applied"
             return
-        self._problem = "" if applied else "the fleet has no current release yet"
+        there = self._host.paths.current_release() is not None
+        self._problem = "" if there else "the fleet has no current release yet"
 
     def _recover(self, release: str) -> None:
         """An apply that was killed left its journal: bring up what ``current`` points to."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,7 +13,7 @@ import pytest
 from provision.agent import containers
 from provision.agent.boot import boot
 from provision.agent.cloud import Cloud
-from provision.agent.errors import AgentError, CloudUnreachable
+from provision.agent.errors import AgentError, Busy, CloudUnreachable
 from provision.agent.system import Completed
 from tests.agent.conftest import World, make_release, write_files
 
@@ -67,6 +68,26 @@ def test_a_bare_image_is_set_up_first(fresh: World) -> None:
     assert ran[-1] == ["sh", str(fresh.paths.set_up)]
     assert fresh.paths.current_release() is None
     assert fresh.machine.containers == {}
+
+
+def test_two_boots_at_once_take_turns(fresh: World) -> None:
+    """The boot unit and the agent never install, claim or mount side by side."""
+    fresh.paths.run.mkdir(parents=True)
+    with fresh.paths.lock.open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(Busy):
+            boot(fresh.host, lock_wait_s=0.0)
+    assert not fresh.paths.cache.exists()
+
+
+def test_before_the_fleet_has_a_current_release_the_hosts_own_counts(fresh: World) -> None:
+    """A reboot in the middle of the first deploy."""
+    boot(fresh.host)
+    client = fresh.host.cloud.client("s3")
+    client.delete_object(Bucket="llm-fleet-test", Key="releases/current")
+    fresh.machine.containers["llm-fleet-engine-0"].status = "exited"
+    assert boot(fresh.host)
+    assert fresh.machine.containers["llm-fleet-engine-0"].status == "running"
 
 
 def test_a_reboot_changes_nothing(fresh: World) -> None:

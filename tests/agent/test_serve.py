@@ -280,6 +280,22 @@ class TestWithoutARelease:
         assert execs[0][1:] == [str(world.paths.program), "serve"]
         served.until("starting", turns=2)
 
+    def test_a_boot_that_failed_is_tried_again(self, served: Served) -> None:
+        """The machine came back without its network: the release is here, its engine is not."""
+        world = served.world
+        served.apply(served.one)
+        world.paths.booted.unlink()
+        world.machine.containers[ENGINE].status = "exited"
+        served.turn()
+        assert "sshd has no host keys yet" in served.agent.deep()[1]
+
+        write_files(world.paths.ssh_host_keys, {"ssh_host_ed25519_key.pub": b"ssh-ed25519 AAAA"})
+        served.turn(21)
+        assert world.machine.containers[ENGINE].status == "running"
+        served.engine.healthy = True
+        served.until("ready")
+        assert served.agent.deep() == (True, "")
+
     def test_a_boot_that_fails_says_why(self, served: Served) -> None:
         """The reason stands in the status, for whoever asks the host."""
         served.agent.tick()
