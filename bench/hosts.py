@@ -44,6 +44,11 @@ class Fleet:
         for machine in self.machines:
             machine.run("rm", "-rf", *paths)
 
+    def start_up_file(self, text: str) -> None:
+        """What root's shell runs first, for each command over SSH."""
+        for machine in self.machines:
+            machine.run("tee", "/root/.bashrc", stdin=text)
+
     def save(self) -> Path:
         """A file that tells ``work/ours.py`` about the hosts."""
         file = self.scratch / f"fleet-{len(self.hosts)}.json"

@@ -56,7 +56,7 @@ def render() -> Release:
     loader = jinja2.FileSystemLoader(TEMPLATES)
     templates = jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined)
     names = sorted(name.removesuffix(".j2") for name in templates.list_templates())
-    values = {"model": "mistral-7b", "port": 8000}
+    values = {"model": "mistral-7b", "engine_port": 8000}
     files = {name: templates.get_template(f"{name}.j2").render(values) for name in names}
     return assemble("mistral-7b", files, values)
 

@@ -10,6 +10,6 @@ for name in ("compose", "engine", "front", "agent", "start"):
         dest=f"/opt/bench-pyinfra/{name}",
         mode="644",
         model="mistral-7b",
-        port=8000,
+        engine_port=8000,
     )
 server.shell(name="three commands", commands=["uname -r", "df -P /", "python3 --version"])
