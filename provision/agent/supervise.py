@@ -221,7 +221,8 @@ def _unless_late(state: State, settings: AgentSettings, now: float) -> Step:
 def _count_canary(state: State, seen: Observation, settings: AgentSettings, now: float) -> State:
     if seen.canary is None:
         return state
-    state = replace(state, next_try=now + settings.canary.interval_s)
+    pause_s = max(0.0, settings.canary.interval_s - seen.canary.seconds)
+    state = replace(state, next_try=now + pause_s)
     if seen.canary.ok:
         return replace(state, misses=0, last_good=now, reason=seen.canary.reason)
     return replace(state, misses=state.misses + 1, reason=seen.canary.reason)

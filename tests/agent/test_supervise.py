@@ -75,6 +75,13 @@ class TestReady:
         assert walk((14, HEALTHY), state=ready())[1] == ()
         assert walk((15, HEALTHY), state=ready())[1] == (Action.CANARY,)
 
+    def test_a_canary_that_took_its_whole_deadline_is_followed_at_once(self) -> None:
+        """The interval counts from one question to the next: a hung engine is known in 45 s."""
+        assert walk((30, replace(HEALTHY, canary=BAD)), state=ready())[1] == (Action.CANARY,)
+        good = replace(HEALTHY, canary=replace(GOOD, seconds=1.0))
+        assert walk((16, good), (19.5, HEALTHY), state=ready())[1] == ()
+        assert walk((16, good), (20, HEALTHY), state=ready())[1] == (Action.CANARY,)
+
     def test_one_good_canary_forgives_the_misses(self) -> None:
         """Misses count in a row only."""
         missed = replace(HEALTHY, canary=BAD)
