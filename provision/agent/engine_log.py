@@ -54,9 +54,18 @@ def parse(lines: Iterable[str]) -> StartUp:
 
 
 def trouble(lines: Sequence[str], *, limit: int = 20) -> List[str]:
-    """The last lines that speak of an error; the last lines of all when none does."""
-    marked = [line for line in lines if _TROUBLE.search(line) and not _HARMLESS.search(line)]
-    return (marked or list(lines))[-limit:]
+    """The last lines that speak of an error, with what follows them; else the last lines of all.
+
+    Python says what was wrong in the lines below the one that names the error.
+    """
+    kept: List[str] = []
+    keeping = False
+    for line in lines:
+        harmless = bool(_HARMLESS.search(line))
+        keeping = not harmless and (keeping or bool(_TROUBLE.search(line)))
+        if keeping:
+            kept.append(line)
+    return (kept or list(lines))[-limit:]
 
 
 def _slowest(lines: Sequence[str], pattern: Pattern[str]) -> Optional[float]:

@@ -42,8 +42,19 @@ def test_trouble_is_the_lines_that_speak_of_it() -> None:
     """The last ones, without the hundred lines of configuration around them."""
     warning = "WARNING 11-21 04:56:27 [system_utils.py:255] ... errors like `OSError: [Errno 24]`"
     dead = "ERROR 11-21 [async_llm.py:906] EngineDeadError: EngineCore"
-    lines = [*CPU, warning, dead, "INFO bye"]
+    lines = [*CPU, warning, dead, CPU[0]]
     assert trouble(lines) == ["ERROR 11-21 [async_llm.py:906] EngineDeadError: EngineCore"]
+
+
+def test_what_follows_an_error_belongs_to_it() -> None:
+    """The engine refuses a setting: which one stands below."""
+    refused = [
+        "pydantic_core._pydantic_core.ValidationError: 1 validation error for SchedulerConfig",
+        "max_num_seqs",
+        "  Input should be greater than or equal to 1 [type=greater_than_equal, input_value=-5]",
+    ]
+    assert trouble([*CPU, *refused]) == refused
+    assert trouble([*CPU, *refused], limit=2) == refused[-2:]
 
 
 def test_without_trouble_the_last_lines_are_kept() -> None:
