@@ -17,9 +17,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """One process: wall seconds, the most memory that it held at once, and what it printed."""
+    """One process: wall and processor seconds, its most memory at once, and what it printed."""
 
     seconds: float
+    processor_s: float
     peak_mib: float
     output: str
 
@@ -47,7 +48,7 @@ def whole_process(
         output = said.read()
     if process.returncode:
         sys.exit(f"{' '.join(command)}: exit {process.returncode}\n{output[-3000:]}")
-    return Taken(seconds, usage.ru_maxrss / 1024, output)
+    return Taken(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, output)
 
 
 def median(measure: Callable[[], Taken], runs: int) -> Taken:

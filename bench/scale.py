@@ -37,7 +37,17 @@ def main() -> None:
                 median(lambda n=count, m=measure: m(fleet.first(n)), RUNS) for count in (FEW, MANY)
             )
             rows.append(_row(name, few, many))
-    heads = ("", f"{FEW} hosts", f"{MANY} hosts", "times", "at most", "peak", "below", "kept")
+    heads = (
+        "",
+        f"{FEW} hosts",
+        f"{MANY} hosts",
+        "times",
+        "at most",
+        "own processor time",
+        "peak",
+        "below",
+        "kept",
+    )
     print(table(heads, rows))
 
 
@@ -49,6 +59,7 @@ def _row(name: str, few: Taken, many: Taken) -> tuple[str, ...]:
         f"{name} ({said['commands'] / MANY:.0f} SSH commands per host)",
         *(f"{few.seconds:.2f} s", f"{many.seconds:.2f} s"),
         *(f"{times:.1f}x", f"{MOST_TIMES_LONGER:.0f}x"),
+        f"{few.processor_s:.2f} -> {many.processor_s:.2f} s",
         *(f"{many.peak_mib:.0f} MiB", f"{MOST_MIB:.0f} MiB"),
         verdict(kept),
     )
