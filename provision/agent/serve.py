@@ -39,6 +39,7 @@ class Agent:
         self._ended = threading.Event()
         self._containers: Optional[Dict[str, Container]] = None
         self._problem = ""
+        self._boot_problem = ""
         self._said = ""
         self._next_boot = 0.0
         self._journal_since: Optional[float] = None
@@ -64,6 +65,8 @@ class Agent:
             release = self._host.paths.current_release()
             if release is None or not self._host.paths.booted.exists():
                 self._try_boot()
+            else:
+                self._boot_problem = ""
             if release is None:
                 return
             if release != self._release:
@@ -77,10 +80,11 @@ class Agent:
     def deep(self) -> Tuple[bool, str]:
         """Ready for the release that is current here, or why not."""
         if self._settings is None:
-            return False, self._problem or "no release was applied yet"
+            return False, self._obstacle() or self._boot_problem or "no release was applied yet"
         reports = [watch.report() for watch in self._watches]
         now = self._host.clock.now()
-        return readiness(self._settings, reports, problem=self._obstacle(), now=now)
+        ready, reason = readiness(self._settings, reports, problem=self._obstacle(), now=now)
+        return ready, reason if ready else self._with_boot(reason)
 
     def status(self) -> Dict[str, Any]:
         """The status document."""
@@ -97,7 +101,14 @@ class Agent:
             "synced_at": self._ring.synced_at,
             "problem": self._ring.problem,
         }
-        return {**body, "keys": keys}
+        reason = body["reason"] if body["ready_for"] else self._with_boot(body["reason"])
+        return {**body, "reason": reason, "keys": keys}
+
+    def _with_boot(self, reason: str) -> str:
+        """An engine that is down because the boot failed says little by itself."""
+        if not self._boot_problem:
+            return reason
+        return self._boot_problem if self._release is None else f"{reason} ({self._boot_problem})"
 
     def _obstacle(self) -> str:
         """What keeps the host back beside its engines."""
@@ -165,10 +176,13 @@ class Agent:
         try:
             boot(self._host, lock_wait_s=0.0)
         except Busy:
-            self._problem = "a release is being applied"
-            return
-        there = self._host.paths.current_release() is not None
-        self._problem = "" if there else "the fleet has no current release yet"
+            self._boot_problem = "a release is being applied"
+        except AgentError as error:
+            self._say_once(error.reason, hint=error.hint)
+            self._boot_problem = error.reason
+        else:
+            there = self._host.paths.current_release() is not None
+            self._boot_problem = "" if there else "the fleet has no current release yet"
 
     def _recover(self, release: str) -> None:
         """An apply that was killed left its journal: bring up what ``current`` points to."""

@@ -296,6 +296,17 @@ class TestWithoutARelease:
         served.until("ready")
         assert served.agent.deep() == (True, "")
 
+    def test_a_boot_that_fails_leaves_a_running_engine_in_traffic(self, served: Served) -> None:
+        """Docker brought the containers back; that S3 is away is no reason to turn clients away."""
+        served.apply(served.one)
+        served.engine.healthy = True
+        served.until("ready")
+        served.world.paths.booted.unlink()
+        for _ in range(45):
+            served.turn()
+            assert served.agent.deep() == (True, "")
+        assert served.world.events("trouble") != []
+
     def test_a_boot_that_fails_says_why(self, served: Served) -> None:
         """The reason stands in the status, for whoever asks the host."""
         served.agent.tick()
