@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from typing import Any
 
+from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models.elastic_block_store import EBSBackend
 from moto.elbv2 import models
 from moto.elbv2.exceptions import TargetGroupNotFoundError
@@ -29,6 +31,7 @@ def serve(
     _patch_health(board)
     _patch_snapshots(on_snapshot)
     _ignore_bucket_policies()
+    _refuse_second_attachment()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address=address, port=port, verbose=False)
     server.start()
@@ -80,6 +83,35 @@ def _patch_snapshots(on_snapshot: Callable[[str, str], None]) -> None:
 def _ignore_bucket_policies() -> None:
     """moto reads a policy without its conditions: "deny plain HTTP" would deny everything."""
     _replace(FakeBucket, "get_permission", lambda *_: PermissionResult.NEUTRAL)
+
+
+def _refuse_second_attachment() -> None:
+    """A volume is on one host at a time, and both stand in one zone: moto would take anything."""
+    attach, one_at_a_time = EBSBackend.attach_volume, threading.Lock()
+
+    def attach_volume(
+        backend: Any, volume_id: str, instance_id: str, *args: Any, **kwargs: Any
+    ) -> Any:
+        with one_at_a_time:
+            volume, host = backend.get_volume(volume_id), backend.get_instance(instance_id)
+            if volume.attachment is not None:
+                raise EC2ClientError(
+                    "VolumeInUse", f"{volume_id} is already attached to an instance"
+                )
+            if _zone(volume.zone) != _zone(host.placement.zone):
+                raise EC2ClientError(
+                    "InvalidVolume.ZoneMismatch",
+                    f"The volume '{volume_id}' is not in the same availability zone as instance"
+                    f" '{instance_id}'",
+                )
+            return attach(backend, volume_id, instance_id, *args, **kwargs)
+
+    _replace(EBSBackend, "attach_volume", attach_volume)
+
+
+def _zone(zone: Any) -> str:
+    """moto keeps a zone as its name or as an object that has one."""
+    return str(getattr(zone, "name", zone))
 
 
 def _replace(owner: type, name: str, function: Callable[..., Any]) -> None:

@@ -1,0 +1,63 @@
+"""Where the rehearsal's EC2 is stricter than moto."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from rehearsal import moto_server
+from rehearsal.alb_health import Board
+
+
+@pytest.fixture(scope="module")
+def ec2() -> Iterator[Any]:
+    """A client of a rehearsal's API on loopback; moto is as it was afterwards."""
+    with socket.socket() as probe, pytest.MonkeyPatch.context() as patch:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+        probe.close()
+        patch.setattr(moto_server, "_replace", patch.setattr)
+        server = moto_server.serve("127.0.0.1", port, Board(), lambda *_: None)
+        yield boto3.client(
+            "ec2",
+            region_name="us-east-1",
+            endpoint_url=f"http://127.0.0.1:{port}",
+            aws_access_key_id="rehearsal",
+            aws_secret_access_key="rehearsal",
+        )
+        server.stop()
+
+
+def launch(ec2: Any, zone: str) -> str:
+    said = ec2.run_instances(
+        ImageId="ami-0123456789abcdef0",
+        MinCount=1,
+        MaxCount=1,
+        Placement={"AvailabilityZone": zone},
+    )
+    name: str = said["Instances"][0]["InstanceId"]
+    return name
+
+
+def test_a_volume_is_attached_to_one_host_at_a_time(ec2: Any) -> None:
+    """AttachVolume is the lock by which hosts claim their cache."""
+    first, second = launch(ec2, "us-east-1a"), launch(ec2, "us-east-1a")
+    volume = ec2.create_volume(Size=1, AvailabilityZone="us-east-1a")["VolumeId"]
+    ec2.attach_volume(VolumeId=volume, InstanceId=first, Device="/dev/sdf")
+    with pytest.raises(ClientError, match="VolumeInUse"):
+        ec2.attach_volume(VolumeId=volume, InstanceId=second, Device="/dev/sdf")
+    ec2.detach_volume(VolumeId=volume, InstanceId=first, Device="/dev/sdf")
+    ec2.attach_volume(VolumeId=volume, InstanceId=second, Device="/dev/sdf")
+
+
+def test_a_volume_stays_in_its_zone(ec2: Any) -> None:
+    """A host can't claim a cache of another zone."""
+    host = launch(ec2, "us-east-1b")
+    volume = ec2.create_volume(Size=1, AvailabilityZone="us-east-1a")["VolumeId"]
+    with pytest.raises(ClientError, match="ZoneMismatch"):
+        ec2.attach_volume(VolumeId=volume, InstanceId=host, Device="/dev/sdf")
