@@ -57,7 +57,7 @@ class TestBoot:
         self, fleet: Fleet, third: str, asked: list[Asked]
     ) -> None:
         """Its own cache volume, the current release, a warm engine, then traffic, in this order."""
-        eventually(lambda: fleet.state(third) == "ready", seconds=180, why="ready by itself")
+        eventually(lambda: fleet.state(third) == "ready", seconds=300, why="ready by itself")
         fleet.wait_in_traffic(*fleet.said["hosts"], third)
         time.sleep(5)  # clients' requests arrive meanwhile
 

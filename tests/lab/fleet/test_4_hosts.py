@@ -67,7 +67,7 @@ class TestReboot:
         fleet.world.reboot_host(host)
 
         assert fleet.state(host) != "ready"
-        eventually(lambda: fleet.state(host) == "ready", seconds=180, why="ready after a reboot")
+        eventually(lambda: fleet.state(host) == "ready", seconds=300, why="ready after a reboot")
         fleet.wait_in_traffic(*fleet.world.hosts())
         assert fleet.release(host) == fleet.said["release"]
         assert fleet.inside(host, f"stat -c %s {weights}") == size
