@@ -11,7 +11,11 @@ _SUDO = re.compile(
 )
 
 _HINTS = (
-    (r"No space left on device|no space left on device", "free disk space on the host: `df -h`"),
+    (
+        # tar says the second when some of a block still fitted.
+        r"[Nn]o space left on device|Wrote only \d+ of \d+ bytes",
+        "free disk space on the host: `df -h`",
+    ),
     (
         r"Could not get lock|is another process using it|lock-frontend",
         "another package manager runs on the host (unattended upgrades, at first boot): wait and"

@@ -11,6 +11,7 @@ from provision.commands.hints import hint, sudo_refused
     ("said", "advice"),
     [
         ("tar: start_vllm.sh: Cannot write: No space left on device", "free disk space"),
+        ("tar: blob: Wrote only 2560 of 10240 bytes", "free disk space"),
         (
             "E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 1234",
             "another package manager",
