@@ -30,6 +30,7 @@ from rehearsal.settings import (
     PACKAGES_PORT,
     WEBHOOK_PORT,
     Settings,
+    forget_aws_settings,
 )
 from rehearsal.volumes import VolumeStore
 
@@ -39,9 +40,7 @@ READY = "cloud.ready"
 def main(room: Path) -> None:
     """Run until SIGTERM or SIGINT."""
     settings = Settings.load(room)
-    # No call of this process may ever leave the machine with the operator's own credentials.
-    for name in [n for n in os.environ if n.startswith("AWS_")]:
-        del os.environ[name]
+    forget_aws_settings()
     asyncio.run(_live(settings))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -71,3 +72,9 @@ class Settings:
         said["binds"] = tuple(Path(path) for path in said["binds"])
         said["gated"] = tuple(said["gated"])
         return cls(**said)
+
+
+def forget_aws_settings() -> None:
+    """No call of this process leaves with a person's credentials, or trips over their profile."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]

@@ -37,7 +37,7 @@ from rehearsal import engine, images, machine, tiny_model
 from rehearsal.adapt import adapt
 from rehearsal.hub_folder import fill
 from rehearsal.provisioning import provision
-from rehearsal.settings import Settings
+from rehearsal.settings import Settings, forget_aws_settings
 from rehearsal.world import STATE, World
 
 BOOT_TIMEOUT_S = 120.0
@@ -82,6 +82,7 @@ def rehearse(
     Takes everything away at the end, also after a failure and on Ctrl-C; with *keep* a rehearsal
     that went well stays, and ``--env rehearsal`` names it. Raises FleetError with what failed.
     """
+    forget_aws_settings()
     story, world = Rehearsal(), World()
     if world.is_standing():
         raise FleetError("a rehearsal stands already", hint="take it away: `fab rehearse --down`")

@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
@@ -21,6 +22,7 @@ from provision.connectors.http import is_private
 from provision.errors import CloudError
 
 _MADE_UP = "rehearsal"
+_NO_PROFILE = {"profile": (None, None, None, None)}  # not even an AWS_PROFILE that is gone
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "InvalidClientTokenId"}
 _DENIED = {
     "AccessDenied",
@@ -94,7 +96,10 @@ class AwsClients:
         region = self._environment.region
         if self._local:
             return boto3.Session(
-                aws_access_key_id=_MADE_UP, aws_secret_access_key=_MADE_UP, region_name=region
+                aws_access_key_id=_MADE_UP,
+                aws_secret_access_key=_MADE_UP,
+                region_name=region,
+                botocore_session=botocore.session.Session(_NO_PROFILE),
             )
         return boto3.Session(profile_name=self._environment.aws.profile, region_name=region)
 

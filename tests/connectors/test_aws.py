@@ -194,10 +194,12 @@ def test_every_failure_names_the_call_the_resource_and_the_next_step(
 def test_a_private_endpoint_never_sees_a_persons_credentials(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Credentials are made up, and proxies are left out."""
+    """Credentials are made up, also where the person's profile is gone; proxies are left out."""
     monkeypatch.setenv("AWS_SESSION_TOKEN", "personal")
     local = replace(ENVIRONMENT, aws=AwsSettings(endpoint_url="http://10.97.0.1:5000"))
-    client = AwsClients(local).client("s3")
+    with monkeypatch.context() as stale:
+        stale.setenv("AWS_PROFILE", "gone")
+        client = AwsClients(local).client("s3")
     credentials = client._request_signer._credentials
     assert (credentials.access_key, credentials.token) == ("rehearsal", None)
     public = AwsClients(ENVIRONMENT).client("s3")
