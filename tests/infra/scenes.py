@@ -15,6 +15,7 @@ from moto import mock_aws
 from provision.config.environment import (
     Egress,
     Environment,
+    HubSettings,
     LoadBalancerSettings,
     Purchase,
     Scheme,
@@ -108,6 +109,10 @@ def _public() -> Environment:
             capacity_reservation_id="cr-0123456789abcdef0",
         ),
         network=replace(base.network, egress=Egress.ENDPOINTS),
+        # Without NAT everything has a mirror inside.
+        engine=replace(base.engine, image="mirror.internal/vllm/vllm-openai:v0.32.0"),
+        front=replace(base.front, image="mirror.internal/nginx:1.28.0"),
+        hub=HubSettings(endpoint="http://10.40.0.9:5080"),
         model_cache=replace(base.model_cache, kms_key_arn=GIVEN_KEY),
         load_balancer=LoadBalancerSettings(
             scheme=Scheme.INTERNET_FACING,
