@@ -1,0 +1,35 @@
+"""What the machine itself must have before a rehearsal."""
+
+from __future__ import annotations
+
+import pytest
+
+from provision.errors import EXIT_REFUSED, Refused
+from rehearsal import machine
+
+
+def test_packages_are_names_without_comments() -> None:
+    """One Debian package a line, in order, none twice within its part."""
+    names = machine.packages()
+    assert "docker.io" in names
+    assert len(set(names)) == len(names)
+    assert not any(" " in name or "#" in name for name in names)
+
+
+def test_what_is_missing_is_refused_with_the_command_that_helps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Exit 3 before anything is built."""
+    monkeypatch.setattr(machine.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(machine, "packages", lambda: ("coreutils", "no-such-package-anywhere"))
+    with pytest.raises(Refused, match="no-such-package-anywhere") as refused:
+        machine.check()
+    assert "make rehearsal-setup" in str(refused.value)
+    assert refused.value.exit_code == EXIT_REFUSED
+
+
+def test_it_needs_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Namespaces and mounts are not for everyone."""
+    monkeypatch.setattr(machine.os, "geteuid", lambda: 1000)
+    with pytest.raises(Refused, match="needs root"):
+        machine.check()
