@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 from hypothesis import settings
@@ -13,6 +14,11 @@ LOOPBACK_AND_LAB = ["127.0.0.1", "::1", "localhost", "10.97.0.0/16"]
 # A busy machine is slow, not wrong.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
+
+
+# Whoever starts the tests in the background hands down an ignored Ctrl-C; here it is tested.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

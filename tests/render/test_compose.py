@@ -119,7 +119,7 @@ def test_weights_are_read_only_and_caches_survive(tmp_path: Path) -> None:
     """Both cache mounts, the release's own configuration, then what the file adds."""
     base = environment("prod")
     mounted = replace(base, engine=replace(base.engine, mounts=("/opt/x:/opt/x:ro",)))
-    revision = release("prod").facts["revision"]
+    revision = release("prod").facts["model_revision"]
     volumes = config(render(mounted), tmp_path)["services"]["engine-0"]["volumes"]
 
     assert volumes == [
