@@ -31,10 +31,9 @@ def missing() -> tuple[str, ...]:
         capture_output=True,
         text=True,
     )
-    installed = {
-        line.split()[0] for line in asked.stdout.splitlines() if line.endswith("installed")
-    }
-    return tuple(name for name in packages() if name not in installed)
+    # Packages that dpkg has only heard of are "not-installed".
+    states = dict(line.split() for line in asked.stdout.splitlines())
+    return tuple(name for name in packages() if states.get(name) != "installed")
 
 
 def install(say: Callable[[str], None]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
 from provision.errors import EXIT_REFUSED, Refused
@@ -26,6 +28,17 @@ def test_what_is_missing_is_refused_with_the_command_that_helps(
         machine.check()
     assert "make rehearsal-setup" in str(refused.value)
     assert refused.value.exit_code == EXIT_REFUSED
+
+
+def test_a_package_that_dpkg_only_heard_of_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a fresh Debian, where others merely suggest it."""
+    said = "curl installed\nopenssh-server not-installed\ngnupg config-files\n"
+    answer = subprocess.CompletedProcess([], 0, stdout=said)
+    monkeypatch.setattr(machine.subprocess, "run", lambda *_, **__: answer)
+    monkeypatch.setattr(
+        machine, "packages", lambda: ("curl", "openssh-server", "gnupg", "never-heard-of")
+    )
+    assert machine.missing() == ("openssh-server", "gnupg", "never-heard-of")
 
 
 def test_it_needs_root(monkeypatch: pytest.MonkeyPatch) -> None:
