@@ -56,6 +56,7 @@ def plan_for(
     import secrets
 
     from provision.executor.deploy import prepare
+    from provision.planning import keys
 
     return prepare(
         session.environment,
@@ -64,7 +65,7 @@ def plan_for(
         model=model,
         hosts=hosts,
         accept_downtime=accept_downtime,
-        spare_key=f"sk-fleet-{secrets.token_urlsafe(32)}",
+        spare_key=keys.new_text(secrets.token_bytes(keys.RANDOM_BYTES)),
     )
 
 

@@ -11,8 +11,6 @@ from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models.elastic_block_store import EBSBackend
 from moto.elbv2 import models
 from moto.elbv2.exceptions import TargetGroupNotFoundError
-from moto.iam.access_control import PermissionResult
-from moto.s3.models import FakeBucket
 from moto.server import ThreadedMotoServer
 
 from rehearsal.alb_health import DRAINING, INITIAL, Board, Health
@@ -30,7 +28,6 @@ def serve(
     """
     _patch_health(board)
     _patch_snapshots(on_snapshot)
-    _ignore_bucket_policies()
     _refuse_second_attachment()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address=address, port=port, verbose=False)
@@ -78,11 +75,6 @@ def _patch_snapshots(on_snapshot: Callable[[str, str], None]) -> None:
         return snapshot
 
     _replace(EBSBackend, "create_snapshot", create_snapshot)
-
-
-def _ignore_bucket_policies() -> None:
-    """moto reads a policy without its conditions: "deny plain HTTP" would deny everything."""
-    _replace(FakeBucket, "get_permission", lambda *_: PermissionResult.NEUTRAL)
 
 
 def _refuse_second_attachment() -> None:
