@@ -12,6 +12,7 @@ import contextlib
 import itertools
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from rehearsal.alb_health import HEALTHY, Board, Key, watch
 from rehearsal.alb_messages import Refusal, discard, onward, write_fixed
@@ -27,6 +28,7 @@ from rehearsal.http1 import (
 )
 
 CONNECT_TIMEOUT_S = 10.0
+LINGER_S = 5.0  # for a request that goes on after its answer
 Link = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -144,6 +146,7 @@ class LoadBalancer:
             group = self._picture.groups.get(arn or "")
             target = self._pick(group) if group else None
             if group is None or target is None:
+                await self._let_finish(asyncio.create_task(discard(head, reader)))
                 raise Refusal(503)
             passed = onward(head, client, port)
             return await self._carry(group, target, passed, reader, writer)
@@ -175,14 +178,22 @@ class LoadBalancer:
         task = asyncio.current_task()
         assert task is not None
         carried = Carried((group.arn, target.id, target.port), task)
-        link = await self._connect(target)
+        try:
+            link = await self._connect(target)
+        except Refusal:
+            await self._let_finish(asyncio.create_task(discard(head, reader)))
+            raise
         self._carried.add(carried)
         sending = asyncio.create_task(self._send(head, reader, link[1]))
         keep = False
         try:
             keep, again = await self._answer(head, link[0], writer)
-            keep = keep and sending.done() and not sending.cancelled() and not sending.exception()
-            return again and sending.done()
+            sent = await self._let_finish(sending)
+            keep = keep and sent and sending.result()
+            return again and sent
+        except Refusal:
+            await self._let_finish(sending)
+            raise
         finally:
             self._carried.discard(carried)
             sending.cancel()
@@ -210,12 +221,22 @@ class LoadBalancer:
 
     async def _send(
         self, head: Head, reader: asyncio.StreamReader, upstream: asyncio.StreamWriter
-    ) -> None:
-        upstream.write(head.encode())
-        await upstream.drain()
+    ) -> bool:
+        """Read the request to its end; whether the target took all of it."""
+        taken = await _try_write(upstream, head.encode())
         async for piece in request_body(head, reader):
-            upstream.write(piece)
-            await upstream.drain()
+            taken = taken and await _try_write(upstream, piece)
+        return taken
+
+    async def _let_finish(self, reading: asyncio.Task[Any]) -> bool:
+        """Whether the client's request came to its end, within a time.
+
+        A connection that is closed while its client still sends is reset, and the client may
+        never see the answer that was written before.
+        """
+        done, _ = await asyncio.wait({reading}, timeout=LINGER_S)
+        reading.cancel()
+        return bool(done) and not reading.cancelled() and reading.exception() is None
 
     async def _answer(
         self, request: Head, upstream: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -254,6 +275,15 @@ class LoadBalancer:
             raise Refusal(504) from error
         except (OSError, BadMessage, ValueError) as error:
             raise Refusal(502) from error
+
+
+async def _try_write(writer: asyncio.StreamWriter, piece: bytes) -> bool:
+    try:
+        writer.write(piece)
+        await writer.drain()
+    except OSError:
+        return False
+    return True
 
 
 def _bare(group: Group) -> Group:

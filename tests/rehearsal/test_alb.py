@@ -12,7 +12,7 @@ import pytest
 from rehearsal.alb import LoadBalancer
 from rehearsal.alb_health import Board
 from rehearsal.alb_rules import Check, Fixed, Forward, Group, Picture, Rule, Target
-from rehearsal.http1 import BadMessage, Head
+from rehearsal.http1 import BadMessage, Head, read_head
 from tests.rehearsal.backend import HOST, Backend, Client, ask, free_port, running, whole
 
 pytestmark = pytest.mark.enable_socket
@@ -265,6 +265,34 @@ class TestMessages:
                 return a.seen[0][1]
 
         assert asyncio.run(story()) == sent
+
+    @pytest.mark.parametrize("status", [401, 502], ids=["target-answers", "target-hangs-up"])
+    def test_an_answer_before_the_request_ended_reaches_the_client(self, status: int) -> None:
+        """The rest of the request is read: a close in the middle of it would reset the client."""
+
+        async def early(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            while status != 502 and (head := await read_head(reader)):
+                writer.write(whole(status, b"no"))
+                await reader.readexactly(int(head.get("content-length") or 0))
+            writer.close()
+
+        async def story() -> None:
+            server = await asyncio.start_server(early, HOST, 0)
+            a = Backend("a", port=server.sockets[0].getsockname()[1])
+            async with server, balancing() as bench:
+                await bench.show((group("g", a, check=replace(CHECK, interval_s=60)), 100))
+                client = await Client.connect(bench.port)
+                for _ in range(2 if status == 401 else 1):
+                    client.writer.write(
+                        b"POST /v1/x HTTP/1.1\r\nHost: lb\r\nContent-Length: 4\r\n\r\n"
+                    )
+                    await asyncio.sleep(0.05)  # the target answers meanwhile
+                    client.writer.write(b"body")
+                    assert (await client.answer())[0] == status
+                client.close()
+                await client.writer.wait_closed()
+
+        asyncio.run(story())
 
     def test_connections_are_kept_on_both_sides(self) -> None:
         """Two requests of one client use one connection to the target."""
