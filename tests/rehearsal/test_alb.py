@@ -271,10 +271,12 @@ class TestMessages:
         """The rest of the request is read: a close in the middle of it would reset the client."""
 
         async def early(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            while status != 502 and (head := await read_head(reader)):
-                writer.write(whole(status, b"no"))
-                await reader.readexactly(int(head.get("content-length") or 0))
-            writer.close()
+            try:
+                while status != 502 and (head := await read_head(reader)):
+                    writer.write(whole(status, b"no"))
+                    await reader.readexactly(int(head.get("content-length") or 0))
+            finally:
+                writer.close()
 
         async def story() -> None:
             server = await asyncio.start_server(early, HOST, 0)
