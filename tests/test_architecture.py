@@ -18,11 +18,11 @@ FLOORS = {
     "provision.catalog": 2,
     "provision.render": 2,
     "provision.commands": 3,
-    "infra": 3,
     "provision.facts": 4,
     "provision.planning": 5,
     "provision.connectors": 5,
     "provision.executor": 6,
+    "infra": 6,
     "provision.report": 6,
     "provision.testing": 6,
     "rehearsal": 7,
@@ -33,6 +33,16 @@ WINGS = {
     ("provision.planning", "provision.connectors"),
     ("provision.connectors", "provision.planning"),
 }
+# The program declares: of the decisions it knows only the bill, for its budget.
+INFRA_KNOWS = {
+    "provision.errors",
+    "provision.config",
+    "provision.catalog",
+    "provision.render",
+    "provision.commands",
+    "provision.planning.cost",
+}
+MAY_IMPORT_INFRA = {"rehearsal", "playbooks"}
 MAY_IMPORT_REHEARSAL = {"playbooks.rehearse"}
 
 
@@ -62,6 +72,10 @@ def place(module: str) -> str | None:
     return max(candidates, key=len) if candidates else None
 
 
+def known(name: str, package: str) -> bool:
+    return name == package or name.startswith(package + ".")
+
+
 def offences(module: str, imported: set[str]) -> list[str]:
     here = place(module)
     if here is None:
@@ -79,6 +93,10 @@ def offences(module: str, imported: set[str]) -> list[str]:
             found.append(f"{module} -> {name}: the wings don't know each other")
         elif there == "rehearsal" and module not in MAY_IMPORT_REHEARSAL:
             found.append(f"{module} -> {name}: only playbooks.rehearse knows the rehearsal")
+        elif here == "infra" and not any(known(name, p) for p in INFRA_KNOWS):
+            found.append(f"{module} -> {name}: the program declares, it neither decides nor acts")
+        elif there == "infra" and here not in MAY_IMPORT_INFRA:
+            found.append(f"{module} -> {name}: only tasks and the rehearsal run the program")
         elif FLOORS[there] > FLOORS[here]:
             found.append(f"{module} -> {name}: upwards")
     return found
@@ -98,6 +116,9 @@ def test_imports_point_down() -> None:
         ("provision.agent.apply", "provision.errors"),
         ("provision.executor", "provision.agent.apply"),
         ("playbooks.deploy", "rehearsal.world"),
+        ("infra.program", "provision.planning.deploy"),
+        ("infra.program", "provision.executor"),
+        ("provision.report.plan", "infra.program"),
         ("provision.stray", "provision.errors"),
     ],
 )

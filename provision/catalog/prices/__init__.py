@@ -1,0 +1,1 @@
+"""What things cost: dated prices, each with its source. Unknown is None, never 0."""
