@@ -13,8 +13,6 @@ from playbooks.session import Session
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from provision.planning.keys import Keys
-
 _HELP = {"name": "who the key is for, like team-search", "env": ENV_HELP, "json": "print JSON only"}
 _GRACE_HELP = "how long the key until now works on: 90s, 30m, 24h, 7d, or 0"
 
@@ -22,22 +20,24 @@ _GRACE_HELP = "how long the key until now works on: 90s, 30m, 24h, 7d, or 0"
 @task(positional=["name"], help=_HELP)
 def add(_context: Any, name: str, env: str | None = None, json: bool = False) -> None:
     """Make a key and print it, this one time."""
+    from provision.executor.key_store import KeyStore, new_text
     from provision.planning import keys
 
     with Session.open(env) as session:
-        text, now = _new_text(), _now(session)
-        _write(session, keys.add(_read(session), name, text, now=now))
+        text, now = new_text(), _now(session)
+        KeyStore(session.cloud).change(lambda known: keys.add(known, name, text, now=now))
         _show(session, name, text, json=json)
 
 
 @task(name="list", help={"env": ENV_HELP, "json": "print JSON only"})
 def list_(_context: Any, env: str | None = None, json: bool = False) -> None:
     """Show the keys by name; their texts are stored nowhere."""
+    from provision.executor.key_store import KeyStore
     from provision.planning import keys
 
     with Session.open(env) as session:
         progress(session.chosen)
-        rows = keys.rows(_read(session), now=_now(session))
+        rows = keys.rows(KeyStore(session.cloud).read(), now=_now(session))
     if json:
         emit_json(rows)
         return
@@ -50,10 +50,11 @@ def list_(_context: Any, env: str | None = None, json: bool = False) -> None:
 @task(positional=["name"], help=_HELP)
 def revoke(_context: Any, name: str, env: str | None = None, json: bool = False) -> None:
     """Refuse a key on all hosts, within a minute."""
+    from provision.executor.key_store import KeyStore
     from provision.planning import keys
 
     with Session.open(env) as session:
-        _write(session, keys.revoke(_read(session), name))
+        KeyStore(session.cloud).change(lambda known: keys.revoke(known, name))
     if json:
         emit_json({"name": name, "revoked": True})
     else:
@@ -65,12 +66,14 @@ def rotate(
     _context: Any, name: str, env: str | None = None, grace: str = "24h", json: bool = False
 ) -> None:
     """Replace a key; the one until now works on for a while."""
+    from provision.executor.key_store import KeyStore, new_text
     from provision.planning import keys
 
     with Session.open(env) as session:
-        text, now, lasting = _new_text(), _now(session), keys.parse_grace(grace)
-        changed = keys.rotate(_read(session), name, text, now=now, grace=lasting)
-        _write(session, changed)
+        text, now, lasting = new_text(), _now(session), keys.parse_grace(grace)
+        changed = KeyStore(session.cloud).change(
+            lambda known: keys.rotate(known, name, text, now=now, grace=lasting)
+        )
         _show(session, name, text, json=json, previous_until=changed.by_name[name].previous_until)
 
 
@@ -90,28 +93,6 @@ def _line(row: dict[str, Any]) -> str:
     until = row["previous_until"]
     note = f"  the text before works until {until}" if until else ""
     return f"{row['name']:<24} {row['created']}{note}"
-
-
-def _read(session: Session) -> Keys:
-    from provision.planning import keys
-
-    secret = session.cloud.get_secret(session.cloud.outputs().client_keys_secret)
-    return keys.parse(secret.reveal() if secret else None)
-
-
-def _write(session: Session, changed: Keys) -> None:
-    from provision.secret import Secret
-
-    name = session.cloud.outputs().client_keys_secret
-    session.cloud.put_secret(name, Secret(changed.to_json()))
-
-
-def _new_text() -> str:
-    import secrets
-
-    from provision.planning import keys
-
-    return keys.new_text(secrets.token_bytes(keys.RANDOM_BYTES))
 
 
 def _now(session: Session) -> datetime:

@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import boto3
-
+from rehearsal import made_up
 from rehearsal.host import HostProcess, Machine
 from rehearsal.host_files import Identity
 from rehearsal.settings import HUB_NAME, Settings
@@ -26,14 +25,7 @@ OFF = ("shutting-down", "terminated")
 
 def client(service: str, settings: Settings) -> Any:
     """A boto3 client for the room's AWS API, never with the operator's own credentials."""
-    make: Any = boto3.client
-    return make(
-        service,
-        region_name=settings.region,
-        endpoint_url=settings.api,
-        aws_access_key_id="rehearsal",
-        aws_secret_access_key="rehearsal",
-    )
+    return made_up.session(settings.region).client(service, endpoint_url=settings.api)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ Plan and executor. Only the machine room is of this machine.
 from __future__ import annotations
 
 import json
-import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,6 +26,7 @@ from provision.connectors.ssh import FabricShell
 from provision.errors import FleetError
 from provision.executor.deploy import prepare
 from provision.executor.executor import Executor
+from provision.executor.key_store import KeyStore, new_text
 from provision.executor.outcome import Outcome
 from provision.planning import keys
 from provision.planning.plan import Plan
@@ -177,7 +177,8 @@ def _deploy(
     story: Rehearsal, environment: Environment, cloud: Cloud, shell: Shell, say: Say
 ) -> None:
     with story.step("add a client key and the hub's token", say):
-        story.api_key = _add_key(cloud)
+        story.api_key, now = new_text(), datetime.now(UTC)
+        KeyStore(cloud).change(lambda known: keys.add(known, KEY_NAME, story.api_key, now=now))
         cloud.put_secret(cloud.outputs().hub_token_secret, Secret("hf_rehearsal"))
     with story.step("plan the deploy", say):
         plan = _plan(environment, cloud, shell)
@@ -205,19 +206,7 @@ def _deploy(
 
 
 def _plan(environment: Environment, cloud: Cloud, shell: Shell) -> Plan:
-    spare = keys.new_text(secrets.token_bytes(keys.RANDOM_BYTES))
-    return prepare(environment, cloud=cloud, shell=shell, spare_key=spare)
-
-
-def _add_key(cloud: Cloud) -> str:
-    name = cloud.outputs().client_keys_secret
-    there = cloud.get_secret(name)
-    text = keys.new_text(secrets.token_bytes(keys.RANDOM_BYTES))
-    document = keys.add(
-        keys.parse(there.reveal() if there else None), KEY_NAME, text, now=datetime.now(UTC)
-    )
-    cloud.put_secret(name, Secret(document.to_json()))
-    return text
+    return prepare(environment, cloud=cloud, shell=shell, spare_key=new_text())
 
 
 def _require(outcome: Outcome) -> None:

@@ -82,6 +82,11 @@ def new_text(random: bytes) -> str:
     return PREFIX + base64.urlsafe_b64encode(random).decode().rstrip("=")
 
 
+def fingerprint(text: str) -> str:
+    """What the document holds of a key's text: its SHA-256, in hex."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def add(keys: Keys, name: str, text: str, *, now: datetime) -> Keys:
     """*keys* with a new one. Raises UsageError when the name is taken or is no name."""
     if not _NAME.fullmatch(name):
@@ -91,7 +96,7 @@ def add(keys: Keys, name: str, text: str, *, now: datetime) -> Keys:
         )
     if name in keys.by_name:
         raise UsageError(f"there is a key {name} already", hint=f"fab keys.rotate {name}")
-    return _with(keys, name, Key(_sha256(text), _iso(now)))
+    return _with(keys, name, Key(fingerprint(text), _iso(now)))
 
 
 def revoke(keys: Keys, name: str) -> Keys:
@@ -106,7 +111,7 @@ def rotate(keys: Keys, name: str, text: str, *, now: datetime, grace: timedelta)
     A text from a rotation before ends now: there are never more than two.
     """
     old = _client(keys, name)
-    new = Key(_sha256(text), _iso(now))
+    new = Key(fingerprint(text), _iso(now))
     if grace:
         until = _iso(now + grace)
         new = replace(new, previous_sha256=old.sha256, previous_until=until)
@@ -152,7 +157,3 @@ def _is_ahead(moment: str | None, now: datetime) -> bool:
 
 def _iso(moment: datetime) -> str:
     return moment.isoformat(timespec="seconds")
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import boto3
-
 from provision.errors import CloudError
+from rehearsal import made_up
 from rehearsal.strict.guard import guard, objection
 
 
@@ -60,9 +59,7 @@ class Account:
         self.load_balancer_address = load_balancer_address
         self.recorded: list[Recorded] = []
         self._clients: dict[str, Any] = {}
-        self._session = boto3.Session(  # a rehearsal never sees the person's own credentials
-            aws_access_key_id="testing", aws_secret_access_key="testing", region_name=region
-        )
+        self._session = made_up.session(region)
 
     @cached_property
     def id(self) -> str:
@@ -72,10 +69,7 @@ class Account:
     def client(self, service: str) -> Any:
         """A client that refuses what AWS refuses."""
         if service not in self._clients:
-            client = self._session.client(
-                service,  # type: ignore[call-overload]  # any service
-                endpoint_url=self.endpoint_url,
-            )
+            client = self._session.client(service, endpoint_url=self.endpoint_url)
             self._clients[service] = guard(client, look=self.client)
         return self._clients[service]
 

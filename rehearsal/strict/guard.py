@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import boto3
 
+from rehearsal import made_up
 from rehearsal.strict.balancing import RULES as BALANCING
 from rehearsal.strict.compute import RULES as COMPUTE
 from rehearsal.strict.monitoring import RULES as MONITORING
@@ -62,15 +63,11 @@ def _register(events: Any, look: Look) -> None:
 
 def _looker(region: str | None, endpoint_url: str | None) -> Look:
     """Clients for rules: unguarded, made when asked for, and never with real credentials."""
-    session = boto3.Session(
-        aws_access_key_id="testing",
-        aws_secret_access_key="testing",
-        region_name=region or "us-east-1",
-    )
+    session = made_up.session(region or "us-east-1")
 
     @cache
     def look(service: str) -> Any:
-        return session.client(service, endpoint_url=endpoint_url)  # type: ignore[call-overload]
+        return session.client(service, endpoint_url=endpoint_url)
 
     return look
 
