@@ -182,6 +182,44 @@ class ObservabilitySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class BudgetSettings:
+    """What a month may cost. ``pulumi preview`` fails when the estimate is higher."""
+
+    max_monthly_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UsageSettings:
+    """What a month is assumed to bring, for the bill that ``fab cost.preview`` draws up.
+
+    Everything that no resource says; docs/cost-preview.md has the formula for each. Shares are 0
+    to 1, "host" means one host for one month, and GB are AWS's: 2**30 bytes.
+    """
+
+    requests_per_month: int = 1_000_000
+    input_tokens: int = 700
+    output_tokens: int = 100
+    fallback_share: float = 0.0
+    fallback_api: str = "gpt-4o-mini"
+    hours_per_month: float = 730.0
+    response_s: float = 8.0
+    requests_per_connection: float = 1.0
+    bytes_per_input_token: int = 5
+    bytes_per_output_token: int = 250
+    internet_share: float | None = None
+    nat_gb_per_host: float = 10.0
+    endpoint_gb_per_host: float = 5.0
+    logs_gb_per_host: float = 1.0
+    logs_scanned_gb: float = 10.0
+    metrics_per_host: int = 0
+    releases_per_month: int = 4
+    image_gb: float = 10.0
+    images_stored: int = 3
+    weights_revisions: int = 2
+    snapshot_changed_share: float = 0.05
+
+
+@dataclass(frozen=True, slots=True)
 class ToolkitSettings:
     """Where the NVIDIA Container Toolkit comes from (a mirror is fine)."""
 
@@ -224,6 +262,8 @@ class Environment:
     front: FrontSettings = field(default_factory=FrontSettings)
     health: HealthSettings = field(default_factory=HealthSettings)
     observability: ObservabilitySettings = field(default_factory=ObservabilitySettings)
+    budget: BudgetSettings = field(default_factory=BudgetSettings)
+    usage: UsageSettings = field(default_factory=UsageSettings)
     toolkit: ToolkitSettings = field(default_factory=ToolkitSettings)
     hub: HubSettings = field(default_factory=HubSettings)
     aws: AwsSettings = field(default_factory=AwsSettings)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from provision.config.environment import (
     AccessSettings,
     AwsSettings,
+    BudgetSettings,
     EngineSettings,
     Environment,
     FleetSettings,
@@ -17,6 +18,7 @@ from provision.config.environment import (
     ModelChoice,
     NetworkSettings,
     Purchase,
+    UsageSettings,
 )
 from provision.config.presets import PRESETS
 from provision.config.timeouts import LONGEST_GENERATION_MAX_S
@@ -78,6 +80,13 @@ environments = st.builds(
     ),
     access=st.builds(AccessSettings, aws_command=st.sampled_from(["aws", "rehearsal/aws"])),
     health=st.builds(HealthSettings, warmup_max_ttft_s=st.floats(0.1, 600)),
+    budget=st.builds(BudgetSettings, max_monthly_usd=st.none() | st.floats(1, 1_000_000)),
+    usage=st.builds(
+        UsageSettings,
+        requests_per_month=st.integers(0, 10**12),
+        fallback_share=st.floats(0, 1),
+        internet_share=st.none() | st.floats(0, 1),
+    ),
     hub=st.builds(
         HubSettings, endpoint=st.sampled_from(["https://hf.co", "http://10.97.0.1:5080"])
     ),

@@ -47,6 +47,8 @@ def test_a_dump_has_one_key_a_section() -> None:
         "llm-fleet:front",
         "llm-fleet:health",
         "llm-fleet:observability",
+        "llm-fleet:budget",
+        "llm-fleet:usage",
         "llm-fleet:toolkit",
         "llm-fleet:hub",
         "llm-fleet:aws",
