@@ -7,7 +7,7 @@ others try the next (decision 15).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
 from provision.agent.cloud import Cloud, Identity, calling
 from provision.agent.errors import AgentError, CloudUnreachable
@@ -97,7 +97,13 @@ class Claim:
                 hint="delete volumes that nobody needs, or raise fleet.max_hosts",
             )
         volume_id = self._create(cache)
-        self._wait_for(volume_id, "available")
+        # Another host may have it by now; attaching will tell.
+        state = self._wait(volume_id, lambda state: state != "creating")
+        if state == "error":
+            raise AgentError(
+                f"the new volume {volume_id} came to nothing (state error)",
+                hint="may the hosts use the key in model_cache.kms_key_arn? delete this volume",
+            )
         return self._attached(volume_id) if self._attach(volume_id) else None
 
     def _create(self, cache: CacheSettings) -> str:
@@ -162,15 +168,16 @@ class Claim:
         return False
 
     def _attached(self, volume_id: str) -> str:
-        self._wait_for(volume_id, "in-use")
+        self._wait(volume_id, lambda state: state == "in-use")
         return volume_id
 
-    def _wait_for(self, volume_id: str, state: str) -> None:
+    def _wait(self, volume_id: str, done: Callable[[str], bool]) -> str:
         deadline = self._clock.monotonic() + _ATTACH_S
-        while self._state(volume_id) != state:
+        while not done(state := self._state(volume_id)):
             if self._clock.monotonic() >= deadline:
-                raise AgentError(f"volume {volume_id} did not become {state} in {_ATTACH_S:.0f} s")
+                raise AgentError(f"volume {volume_id} is still {state} after {_ATTACH_S:.0f} s")
             self._clock.sleep(_STEP_S)
+        return state
 
     def _state(self, volume_id: str) -> str:
         answer = self._call("look at a volume", "describe_volumes", VolumeIds=[volume_id])

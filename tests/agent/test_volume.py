@@ -36,9 +36,23 @@ class StrictEc2:
     def __init__(self) -> None:
         self._client = shared_cloud().client("ec2")
         self.before_attach: Callable[[str], None] = lambda _volume: None
+        self.after_create: Callable[[str], None] = lambda _volume: None
+        self.states: dict[str, str] = {}  # what DescribeVolumes says instead
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
+
+    def create_volume(self, **request: Any) -> Any:
+        made = self._client.create_volume(**request)
+        hook, self.after_create = self.after_create, lambda _volume: None
+        hook(made["VolumeId"])
+        return made
+
+    def describe_volumes(self, **request: Any) -> Any:
+        answer = self._client.describe_volumes(**request)
+        for volume in answer["Volumes"]:
+            volume["State"] = self.states.get(volume["VolumeId"], volume["State"])
+        return answer
 
     def attach_volume(self, *, VolumeId: str, InstanceId: str, Device: str) -> Any:
         hook, self.before_attach = self.before_attach, lambda _volume: None
@@ -148,6 +162,28 @@ class TestClaim:
         ec2.before_attach = rival
         claim(ec2, instances[0])
         assert sorted(owners(ec2).values()) == sorted([[instances[0]], [instances[1]]])
+
+    def test_loses_its_own_new_volume_before_it_looks_again(
+        self, ec2: StrictEc2, instances: list[str]
+    ) -> None:
+        """It is never "available" for its maker then: no two minutes of waiting for that."""
+
+        def rival(volume: str) -> None:
+            ec2._client.attach_volume(VolumeId=volume, InstanceId=instances[1], Device="/dev/sdf")
+
+        ec2.after_create = rival
+        claim(ec2, instances[0])
+        assert sorted(owners(ec2).values()) == sorted([[instances[0]], [instances[1]]])
+
+    def test_a_volume_that_comes_to_nothing_is_said_not_made_again(
+        self, ec2: StrictEc2, instances: list[str]
+    ) -> None:
+        """A key that the hosts may not use: one volume, and where to look."""
+        ec2.after_create = lambda volume: ec2.states.update({volume: "error"})
+        with pytest.raises(AgentError, match="came to nothing") as caught:
+            claim(ec2, instances[0])
+        assert "kms_key_arn" in caught.value.hint
+        assert len(owners(ec2)) == 1
 
     def test_every_host_ends_with_one_of_its_own(
         self, ec2: StrictEc2, instances: list[str]
