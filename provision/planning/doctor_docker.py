@@ -86,11 +86,13 @@ def cdi(case: Case) -> Finding:
 def in_container(case: Case) -> Finding:
     """Containers that run see the GPUs that the host sees."""
     name, asked = "gpu-in-container", case.evidence.engine_gpus
+    image = case.environment.engine.image
     if not asked:
         return unknown(
             name,
             "no engine runs, so no container can be asked",
-            f"docker run --rm --gpus all {case.environment.engine.image} nvidia-smi -L",
+            # The engine's image has an entry point of its own, which would take this as arguments.
+            f"docker run --rm --gpus all --entrypoint nvidia-smi {image} -L",
         )
     for container, said in asked.items():
         if said.exit_code:

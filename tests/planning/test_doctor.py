@@ -294,6 +294,20 @@ def test_no_answer(check: str, changes: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("check", "program", "words"),
+    [("gpu-in-container", "nvidia-smi", "-L"), ("cuda-in-image", "python3", "-c 'import torch;")],
+)
+def test_an_image_with_an_entry_point_is_asked_past_it(
+    check: str, program: str, words: str
+) -> None:
+    """vllm/vllm-openai runs `vllm serve` with whatever stands behind its name."""
+    command = examined(replace(WELL, **idle()), image="vllm/vllm-openai:v1")[check].command
+
+    wanted = f"docker run --rm --gpus all --entrypoint {program} vllm/vllm-openai:v1 {words}"
+    assert command.startswith(wanted)
+
+
+@pytest.mark.parametrize(
     ("said", "state", "cause"),
     [
         (manager(active=False), State.FAILED, "CUDA error 802"),
