@@ -12,6 +12,7 @@
         HostUnreachable
         HostKeyMismatch
         NotReady             .waited_s, .last_log
+        KeysExpired          .sent: lent keys ended in the middle of an upload
       CloudError             an AWS call failed: the call, the resource, the next step   exit 1
         OutputsMissing       "run pulumi up first"
       Interrupted            Ctrl-C: what was done and what was not                      exit 1
@@ -136,6 +137,14 @@ class NotReady(HostError):
         super().__init__(host, f"{message} (waited {waited_s:.0f} s){log}", hint=hint)
         self.waited_s = waited_s
         self.last_log = tuple(last_log)
+
+
+class KeysExpired(HostError):
+    """Keys that a host was lent ended before its work did; *sent* files had arrived by then."""
+
+    def __init__(self, host: str, message: str, *, sent: int, hint: str = "") -> None:
+        super().__init__(host, message, hint=hint)
+        self.sent = sent
 
 
 class CloudError(FleetError):

@@ -35,7 +35,9 @@ def main(arguments: Optional[List[str]] = None) -> int:
     try:
         _COMMANDS[options.command](options, paths, events)
     except AgentError as error:
-        events.emit("failed", reason=error.reason, hint=error.hint, log=list(error.log))
+        events.emit(
+            "failed", reason=error.reason, hint=error.hint, log=list(error.log), **error.more()
+        )
         return 1
     except (Stopped, KeyboardInterrupt) as error:
         reason = str(error) or "interrupted"

@@ -14,13 +14,15 @@ import urllib.request
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
-from provision.agent.errors import AgentError, CloudUnreachable
+from provision.agent.errors import AgentError, CloudUnreachable, KeysExpired
 from provision.agent.settings import HostSettings
 
 METADATA = "http://169.254.169.254"
 _METADATA_S = 5.0
+_EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired")
+_SHA256 = "sha256"
 
 
 @dataclass(frozen=True)
@@ -96,10 +98,26 @@ class Cloud:
                 "Body"
             ]
 
-    def upload(self, path: Path, key: str) -> None:
-        """Write a file to the environment's bucket."""
+    def upload(self, path: Path, key: str, *, sha256: str, count: Callable[[int], None]) -> None:
+        """Write a file to the environment's bucket, its *sha256* noted on the object.
+
+        *count* is told how many bytes went out, as they go, from many threads.
+        """
         with calling(f"write s3://{self._settings.bucket}/{key}"):
-            self.client("s3").upload_file(str(path), self._settings.bucket, key)
+            self.client("s3").upload_file(
+                str(path),
+                self._settings.bucket,
+                key,
+                ExtraArgs={"Metadata": {_SHA256: sha256}},
+                Callback=count,
+            )
+
+    def noted_sha256(self, key: str) -> Optional[str]:
+        """The sha256 that :meth:`upload` noted on an object, None when there is none."""
+        with calling(f"look at s3://{self._settings.bucket}/{key}", missing=("404",)) as found:
+            answer = self.client("s3").head_object(Bucket=self._settings.bucket, Key=key)
+            found.append(answer["Metadata"].get(_SHA256))
+        return found[0] if found else None
 
     def put_object(self, key: str, data: bytes) -> None:
         """Write an object to the environment's bucket."""
@@ -162,15 +180,20 @@ class Cloud:
 def calling(what: str, *, missing: Tuple[str, ...] = ()) -> Iterator[List[Any]]:
     """Turn botocore's errors into CloudUnreachable; codes in *missing* leave the list empty."""
     _require_boto3()
+    from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError
 
     found: List[Any] = []
     try:
         yield found
-    except ClientError as error:
-        code = str(error.response.get("Error", {}).get("Code", ""))
+    except (ClientError, Boto3Error) as error:
+        # boto3's file transfers wrap what S3 said in an error without a code.
+        cause = error if isinstance(error, ClientError) else error.__context__
+        response: Any = getattr(cause, "response", {})
+        code = str(response.get("Error", {}).get("Code", ""))
         if code not in missing:
-            raise CloudUnreachable(f"can't {what}: {error}", hint=_hint(code)) from None
+            kind = KeysExpired if code in _EXPIRED else CloudUnreachable
+            raise kind(f"can't {what}: {cause or error}", hint=_hint(code)) from None
     except BotoCoreError as error:
         raise CloudUnreachable(
             f"can't {what}: {error}", hint="does this host reach AWS, and has it its role?"
@@ -203,6 +226,8 @@ def current_release(cloud: Cloud) -> Optional[str]:
 def _hint(code: str) -> str:
     if code in ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403"):
         return "the rights of this host's role do not cover it: run `pulumi up`, then try again"
+    if code in _EXPIRED:
+        return "run the same command again: it goes on where it was, with new keys"
     if code in ("NoSuchBucket", "NoSuchKey", "404"):
         return "deploy again: it publishes what is missing"
     return ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Sequence
+from typing import Any, Mapping, Sequence
 
 
 class AgentError(Exception):
@@ -14,6 +14,10 @@ class AgentError(Exception):
         self.hint = hint
         self.log = tuple(log)
 
+    def more(self) -> Mapping[str, Any]:
+        """What the ``failed`` event says beside it, for programs."""
+        return {}
+
 
 class DockerError(AgentError):
     """A docker or compose command failed or did not come back in time."""
@@ -21,6 +25,16 @@ class DockerError(AgentError):
 
 class CloudUnreachable(AgentError):
     """AWS or the instance metadata service did not answer, or said no."""
+
+
+class KeysExpired(CloudUnreachable):
+    """Keys that an operator lent for an hour have ended; *sent* files had arrived by then."""
+
+    sent = 0
+
+    def more(self) -> Mapping[str, Any]:
+        """The operator's side lends new ones when it reads this."""
+        return {"code": "keys-expired", "sent": self.sent}
 
 
 class Busy(AgentError):

@@ -63,10 +63,10 @@ class Events:
 
 
 class Percent:
-    """Says how far a download is, in steps of five percent."""
+    """Says how far a transfer is, in steps of five percent."""
 
-    def __init__(self, events: Events) -> None:
-        self._events = events
+    def __init__(self, events: Events, *, phase: str = "weights") -> None:
+        self._events, self._phase = events, phase
         self._said = 0.0
 
     def __call__(self, done_bytes: int, total_bytes: int) -> None:
@@ -75,5 +75,5 @@ class Percent:
         if share - self._said >= _PROGRESS_STEP or (share >= 1.0 > self._said):
             self._said = share
             self._events.emit(
-                "progress", phase="weights", done_bytes=done_bytes, total_bytes=total_bytes
+                "progress", phase=self._phase, done_bytes=done_bytes, total_bytes=total_bytes
             )

@@ -1,8 +1,7 @@
 """Weights from the model hub into this host's cache, and from there into the fleet's bucket.
 
 Done once per model and revision, by one host, with keys that the operator lends for an hour: the
-host's own role can't write to the bucket. The manifest goes last, so that a bucket that has one is
-whole.
+host's own role can't write to the bucket. Where an attempt ends, the next one goes on.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from provision.agent import cache, weight_files, weights
-from provision.agent.cloud import Cloud, keys_from
+from provision.agent.cloud import keys_from
 from provision.agent.errors import AgentError, Stopped
 from provision.agent.events import Percent
 from provision.agent.host import Host
@@ -26,6 +25,7 @@ from provision.agent.lock import held
 from provision.agent.manifest import sha256_of
 from provision.agent.system import write_json
 from provision.agent.weight_files import WeightFile
+from provision.agent.weights_upload import upload
 
 _PARALLEL = 8
 _ATTEMPTS = 5
@@ -64,7 +64,10 @@ class Request:
 
 
 def seed(host: Host, request: Request, *, write: Write = weights.write_block) -> None:
-    """Make cache and bucket hold the model. What is there already is not fetched again."""
+    """Make cache and bucket hold the model. What is there already is neither fetched nor sent.
+
+    Raises AgentError; KeysExpired when the lent keys ended before everything was in the bucket.
+    """
     with held(host.paths.run / "seed.lock", host.clock, host.events, wait_s=_LOCK_WAIT_S):
         cache.ensure(host)
         folder = host.paths.cache / "models" / request.folder
@@ -72,7 +75,14 @@ def seed(host: Host, request: Request, *, write: Write = weights.write_block) ->
             document = _Seeding(host, request, folder, write).download()
         with host.events.phase("upload"):
             cloud = host.cloud.with_keys(request.aws) if request.aws else host.cloud
-            uploaded = upload(host.cloud, cloud, folder, f"weights/{request.folder}", document)
+            uploaded = upload(
+                host.cloud,
+                cloud,
+                folder,
+                f"weights/{request.folder}",
+                document,
+                progress=Percent(host.events, phase="upload"),
+            )
     total = sum(entry["size"] for entry in document["files"].values())
     host.events.emit(
         "seeded",
@@ -82,33 +92,6 @@ def seed(host: Host, request: Request, *, write: Write = weights.write_block) ->
         bytes=total,
         uploaded=uploaded,
     )
-
-
-def upload(
-    reader: Cloud, writer: Cloud, folder: Path, prefix: str, document: Mapping[str, Any]
-) -> int:
-    """Bring the folder's files into the bucket, the manifest last; how many had to be sent.
-
-    *reader* looks at what is there (the host's role), *writer* may only write (lent keys).
-    """
-    there = reader.list_objects(f"{prefix}/")
-    text = (json.dumps(document, indent=2, sort_keys=True) + "\n").encode()
-    same = reader.get_object(f"{prefix}/{weight_files.MANIFEST}") == text
-    missing = [
-        file
-        for file in weight_files.parse(document)
-        if not (same and there.get(f"{prefix}/{file.path}") == file.size)
-    ]
-    with ThreadPoolExecutor(_PARALLEL) as pool:
-        sent = [
-            pool.submit(writer.upload, folder / file.path, f"{prefix}/{file.path}")
-            for file in missing
-        ]
-        for future in sent:
-            future.result()
-    if not same:
-        writer.put_object(f"{prefix}/{weight_files.MANIFEST}", text)
-    return len(missing)
 
 
 class _Seeding:

@@ -11,7 +11,7 @@ from typing import Any
 from provision.commands import host_program
 from provision.commands.command import Command
 from provision.connectors.protocols import Clock, Cloud, Http, Shell, TemporaryKeys
-from provision.errors import HostError, NotReady
+from provision.errors import HostError, KeysExpired, NotReady
 from provision.executor.host_program import Say, follow
 from provision.executor.service import Traffic, ask
 from provision.facts.inventory import Host
@@ -104,8 +104,26 @@ class Actions:
             case WaitInTraffic(timeout_s):
                 self._traffic.wait(host, timeout_s=timeout_s, stopped=self._stopped)
                 return Did()
+            case SeedWeights():
+                return self._seed(host, step.action, say)
             case action:
                 report = follow(self._shell, host, self._command(action), say)
+                return Did(phases=report.phases)
+
+    def _seed(self, host: Host, action: SeedWeights, say: Say) -> Did:
+        """Lend the host keys for the bucket, new ones for as long as each hour brings files."""
+        wasted = 0
+        while True:
+            try:
+                report = follow(self._shell, host, self._command(action), say)
+            except KeysExpired as error:
+                # The first hour may have gone into the download; a second one without a file
+                # is a file that can't make it, or a clock that is wrong.
+                wasted = 0 if error.sent else wasted + 1
+                if wasted > 1 or self._stopped():
+                    raise
+                say(f"the keys for the bucket ended after {error.sent} file(s): lending new ones")
+            else:
                 return Did(phases=report.phases)
 
     def _command(self, action: Action) -> Command:

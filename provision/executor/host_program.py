@@ -11,12 +11,13 @@ from typing import Any
 from provision.commands.command import Command, Result
 from provision.commands.hints import hint as hint_for
 from provision.connectors.protocols import Shell
-from provision.errors import CommandFailed, HostError
+from provision.errors import CommandFailed, HostError, KeysExpired
 from provision.facts.inventory import Host
 
 Say = Callable[[str], None]
 _EVIDENCE_LINES = 20
 _WORTH_A_LINE_S = 1.0
+_KEYS_EXPIRED = "keys-expired"
 
 
 @dataclass(slots=True)
@@ -46,8 +47,8 @@ class Report:
 def follow(shell: Shell, host: Host, command: Command, say: Say) -> Report:
     """Run *command* of the host program to its end.
 
-    Raises HostError with its reason, hint and log when it says that it failed, CommandFailed when
-    it ended without a word.
+    Raises HostError with its reason, hint and log when it says that it failed (KeysExpired when it
+    needs new keys to go on), CommandFailed when it ended without a word.
     """
     report = Report()
 
@@ -108,8 +109,10 @@ def _failure(host: Host, event: Mapping[str, Any]) -> HostError:
     log = [str(line) for line in event.get("log") or ()][-_EVIDENCE_LINES:]
     evidence = "".join(f"\n    | {line}" for line in log)
     reason = str(event.get("reason") or "the host program failed without a reason")
-    hint = str(event.get("hint") or "")
-    return HostError(host.name, f"{reason}{evidence}", hint=hint)
+    text, hint = f"{reason}{evidence}", str(event.get("hint") or "")
+    if event.get("code") == _KEYS_EXPIRED:
+        return KeysExpired(host.name, text, sent=int(event.get("sent") or 0), hint=hint)
+    return HostError(host.name, text, hint=hint)
 
 
 def _silent(host: Host, command: Command, result: Result, report: Report) -> CommandFailed:

@@ -13,12 +13,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
-from provision.agent import seed
-from provision.agent.errors import AgentError
+from provision.agent import seed, weights_upload
+from provision.agent.cloud import Cloud, keys_from
+from provision.agent.errors import AgentError, CloudUnreachable, KeysExpired
 from provision.agent.hub import Sibling, _DropTokenElsewhere, needed
 from provision.agent.seed import Request
-from tests.agent.conftest import World
+from provision.agent.settings import HostSettings
+from tests.agent.conftest import World, host_json
 
 FILES = {
     "README.md": b"# hello",
@@ -30,6 +33,7 @@ FILES = {
 }
 TAKEN = [name for name in FILES if name not in ("README.md", "pytorch_model.bin")]
 COMMIT = "c0ffee"
+KEYS = {"access_key_id": "a", "secret_access_key": "b", "session_token": "c"}
 
 
 @dataclass
@@ -126,7 +130,7 @@ def request(hub: Hub, **changes: Any) -> Request:
         "folder": "mistral-7b/abc123",
         "endpoint": hub.url,
         "hub_token": None,
-        "aws": {"access_key_id": "a", "secret_access_key": "b", "session_token": "c"},
+        "aws": KEYS,
         **changes,
     }
     return Request.parse(document)
@@ -160,6 +164,9 @@ class TestSeed:
         assert {name: held[name] for name in TAKEN} == {name: FILES[name] for name in TAKEN}
         assert json.loads(held["manifest.json"] or b"") == manifest
         assert empty.events("seeded")[0]["uploaded"] == len(TAKEN)
+        total = sum(len(FILES[name]) for name in TAKEN)
+        done = {one["phase"]: one["done_bytes"] for one in empty.events("progress")}
+        assert done == {"weights": total, "upload": total}
 
     def test_the_second_time_nothing_moves(self, empty: World, hub: Hub) -> None:
         """Neither from the hub nor to the bucket."""
@@ -272,3 +279,92 @@ class TestRefusals:
 def test_one_format_of_weights_is_taken(names: list[str], taken: list[str]) -> None:
     """Safetensors first; copies in other formats and folders stay at the hub."""
     assert [file.path for file in needed([Sibling(name) for name in names])] == taken
+
+
+@dataclass
+class Lent:
+    """An operator's keys at the bucket: good for some writes, or ended, or without the right."""
+
+    cloud: Cloud
+    writes: int = 10**6
+    code: str = "ExpiredToken"
+    wrote: list[str] = field(default_factory=list)
+
+    def refuse(self, params: dict[str, Any], **_: Any) -> None:
+        name = params["url_path"].rpartition("/")[2]
+        if len(self.wrote) >= self.writes:
+            error = {"Code": self.code, "Message": "The provided token has expired."}
+            raise ClientError({"Error": error}, "PutObject")
+        self.wrote.append(name)
+
+
+@pytest.fixture
+def lent(empty: World, monkeypatch: pytest.MonkeyPatch) -> Lent:
+    """What the host gets for the keys in its request."""
+    cloud = Cloud(HostSettings.parse(host_json()), keys=keys_from(KEYS))
+    state = Lent(cloud)
+    cloud.client("s3").meta.events.register("before-call.s3.PutObject", state.refuse)
+    monkeypatch.setattr(Cloud, "with_keys", lambda _self, _keys: cloud)
+    monkeypatch.setattr(weights_upload, "_PARALLEL", 1)  # so that the order is known
+    return state
+
+
+class TestKeysThatEnd:
+    """The operator's keys live for an hour; 140 GB may take longer."""
+
+    def test_what_arrived_is_not_sent_again(self, empty: World, hub: Hub, lent: Lent) -> None:
+        """The first attempt says how far it came, without a manifest; the next sends the rest."""
+        lent.writes = 2
+        with pytest.raises(KeysExpired, match=r"can't write s3://.*ExpiredToken") as caught:
+            seed.seed(empty.host, request(hub))
+        assert caught.value.more() == {"code": "keys-expired", "sent": 2}
+        assert "run the same command again" in caught.value.hint
+        assert sorted(in_bucket(empty)) == sorted(lent.wrote) == TAKEN[:2]
+
+        hub.served.clear()
+        lent.writes = 10**6
+        seed.seed(empty.host, request(hub))
+        assert hub.served == []
+        assert lent.wrote == [*TAKEN, "manifest.json"]
+        assert empty.events("seeded")[0]["uploaded"] == 2
+
+    def test_that_end_before_the_manifest(self, empty: World, hub: Hub, lent: Lent) -> None:
+        """All files count as arrived; then only the manifest is missing."""
+        lent.writes = len(TAKEN)
+        with pytest.raises(KeysExpired) as caught:
+            seed.seed(empty.host, request(hub))
+        assert caught.value.sent == len(TAKEN)
+        lent.writes = 10**6
+        seed.seed(empty.host, request(hub))
+        assert lent.wrote == [*TAKEN, "manifest.json"]
+
+    def test_side_by_side(
+        self, empty: World, hub: Hub, lent: Lent, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whoever fails, those that arrived are counted, and no manifest is written."""
+        monkeypatch.setattr(weights_upload, "_PARALLEL", 8)
+        lent.writes = 3
+        with pytest.raises(KeysExpired) as caught:
+            seed.seed(empty.host, request(hub))
+        assert caught.value.sent == len(in_bucket(empty)) == 3
+        assert "manifest.json" not in in_bucket(empty)
+
+    def test_without_the_right_it_is_no_matter_of_time(
+        self, empty: World, hub: Hub, lent: Lent
+    ) -> None:
+        """boto3 hides what S3 said behind an error of its own: the reason is said all the same."""
+        lent.writes, lent.code = 0, "AccessDenied"
+        with pytest.raises(CloudUnreachable, match=r"can't write s3://.*AccessDenied") as caught:
+            seed.seed(empty.host, request(hub))
+        assert caught.value.more() == {}
+        assert "pulumi up" in caught.value.hint
+
+    def test_other_content_of_the_same_size_is_replaced(
+        self, empty: World, hub: Hub, lent: Lent
+    ) -> None:
+        """A branch moved, or a person put it there: the size alone proves nothing."""
+        size = len(FILES["model-00001.safetensors"])
+        key = "weights/mistral-7b/abc123/model-00001.safetensors"
+        empty.host.cloud.put_object(key, b"?" * size)
+        seed.seed(empty.host, request(hub))
+        assert in_bucket(empty)["model-00001.safetensors"] == FILES["model-00001.safetensors"]

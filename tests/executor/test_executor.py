@@ -199,6 +199,34 @@ def test_a_command_that_ends_without_a_word_shows_its_last_lines() -> None:
     assert "df -h" in str(error)
 
 
+def keys_expired(sent: int) -> Result:
+    """What the host program says when the bucket takes its keys no more."""
+    failure = {"event": "failed", "reason": "ExpiredToken", "hint": "again", "log": []}
+    return events({**failure, "code": "keys-expired", "sent": sent}, code=1)
+
+
+def test_keys_that_end_during_an_upload_are_lent_anew() -> None:
+    """As long as the host gets on; the first hour may go into the download alone."""
+    fleet = Fleet()
+    ended = [keys_expired(sent) for sent in (0, 3, 0, 2)]
+    fleet.shell.prepare("python3 *host.pyz seed-weights*", *ended, events({"event": "seeded"}))
+    assert fleet.deploy().ok
+    assert fleet.cloud.log.count("keys for weights/mistral-7b/abc") == 5
+    told = [event.text for event in fleet.events if "lending new ones" in event.text]
+    assert [text.split("after ")[1][0] for text in told] == ["0", "3", "0", "2"]
+
+
+def test_a_host_that_gets_nowhere_is_not_lent_keys_for_ever() -> None:
+    """Two hours without one file: the error, and nothing later begins."""
+    fleet = Fleet()
+    fleet.shell.prepare("python3 *host.pyz seed-weights*", keys_expired(0))
+    outcome = fleet.deploy()
+    assert outcome.exit_code == 1
+    assert fleet.cloud.log.count("keys for weights/mistral-7b/abc") == 2
+    assert str(outcome.hosts[2].error) == "i-2: ExpiredToken\n  next: again"
+    assert outcome.never_began == ("start", "finish")
+
+
 def test_work_for_all_moves_to_a_host_that_still_works() -> None:
     """The host that should have filled the registry broke before: another one does it."""
     fleet = Fleet()
