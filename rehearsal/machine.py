@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from provision.errors import Refused
+from provision.errors import EXIT_DONE, Refused
 
 PACKAGES = Path(__file__).with_name("machine_packages.txt")
 FREE_GIB = 8
@@ -25,7 +25,12 @@ def packages() -> tuple[str, ...]:
 
 
 def missing() -> tuple[str, ...]:
-    """Those that dpkg does not call installed."""
+    """Those that dpkg does not call installed. Raises Refused where there is no dpkg."""
+    if shutil.which("dpkg-query") is None:
+        raise Refused(
+            "a rehearsal needs Debian's packages, and this system has no dpkg",
+            hint="run it on Debian 12, in a virtual machine if need be",
+        )
     asked = subprocess.run(
         ["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n", *packages()],
         capture_output=True,
@@ -37,10 +42,11 @@ def missing() -> tuple[str, ...]:
 
 
 def install(say: Callable[[str], None]) -> None:
-    """Install the missing packages with apt, without starting their services."""
+    """Install the missing packages with apt, without starting their services. Raises Refused."""
     names = missing()
     if not names:
         return
+    _need_root()
     say(f"installing Debian packages: {' '.join(names)}")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
     for command in (
@@ -57,11 +63,7 @@ def install(say: Callable[[str], None]) -> None:
 
 def check() -> None:
     """Refuse with the reason when a rehearsal can't run here."""
-    if os.geteuid() != 0:
-        raise Refused(
-            "a rehearsal builds network namespaces and mounts, so it needs root",
-            hint="run it as root on a machine (or virtual machine) that is yours",
-        )
+    _need_root()
     if names := missing():
         raise Refused(
             f"missing Debian packages: {' '.join(names)}",
@@ -75,5 +77,23 @@ def check() -> None:
         )
 
 
+def _need_root() -> None:
+    if os.geteuid() != 0:
+        raise Refused(
+            "a rehearsal builds network namespaces and mounts, so it needs root",
+            hint="run it as root on a machine (or virtual machine) that is yours",
+        )
+
+
+def main() -> int:
+    """Install what is missing; the exit code."""
+    try:
+        install(lambda line: print(line, file=sys.stderr, flush=True))
+    except Refused as refused:
+        print(f"error: {refused}", file=sys.stderr)
+        return refused.exit_code
+    return EXIT_DONE
+
+
 if __name__ == "__main__":
-    install(lambda line: print(line, file=sys.stderr, flush=True))
+    sys.exit(main())

@@ -41,6 +41,26 @@ def test_a_package_that_dpkg_only_heard_of_is_missing(monkeypatch: pytest.Monkey
     assert machine.missing() == ("openssh-server", "gnupg", "never-heard-of")
 
 
+def test_nothing_is_installed_without_root(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`make demo` as a plain user: the reason in two lines, before apt is asked."""
+    monkeypatch.setattr(machine.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(machine, "missing", lambda: ("tini",))
+    monkeypatch.setattr(machine.subprocess, "run", pytest.fail)
+    assert machine.main() == EXIT_REFUSED
+    assert "needs root" in capsys.readouterr().err.splitlines()[0]
+
+
+def test_another_system_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A Mac has no dpkg."""
+    monkeypatch.setattr(machine.shutil, "which", lambda _name: None)
+    assert machine.main() == EXIT_REFUSED
+    assert "no dpkg" in capsys.readouterr().err
+
+
 def test_it_needs_root(monkeypatch: pytest.MonkeyPatch) -> None:
     """Namespaces and mounts are not for everyone."""
     monkeypatch.setattr(machine.os, "geteuid", lambda: 1000)
