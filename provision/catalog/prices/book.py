@@ -26,7 +26,12 @@ class PriceBook:
     services: Mapping[Place, Price] = field(default_factory=dict)
     egress: Mapping[str, tuple[Tier, ...]] = field(default_factory=dict)
     hosted: Mapping[str, HostedModel] = field(default_factory=dict)
-    egress_origin: Origin | None = None
+
+    @property
+    def egress_origin(self) -> Origin | None:
+        """Where the egress prices come from: that of the first tier that has an origin."""
+        tiers = (tier for tiers in self.egress.values() for tier in tiers)
+        return next((tier.origin for tier in tiers if tier.origin), None)
 
     def service(self, item: str, region: str) -> Price | None:
         """The price of *item* in *region*; None when it is not known there."""

@@ -98,6 +98,7 @@ class Tier:
 
     up_to: Decimal | None
     usd: Decimal
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True)
