@@ -5,19 +5,23 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import asdict
 from typing import Any, Callable, Dict, List, Optional
 
-from provision.agent import engine_log, gpu, images, mirror, seed
+from provision.agent import engine_log, gpu, hop, images, mirror, seed
 from provision.agent.apply import Apply
 from provision.agent.boot import boot
 from provision.agent.cloud import Cloud, Metadata
 from provision.agent.docker import ENGINE_PREFIX, Docker
+from provision.agent.drain import drain
+from provision.agent.engine import Engine
 from provision.agent.errors import AgentError, Stopped
 from provision.agent.events import Events
 from provision.agent.host import Host
+from provision.agent.maintenance import Maintenance
 from provision.agent.paths import Paths
 from provision.agent.serve import Agent
-from provision.agent.settings import HostSettings
+from provision.agent.settings import AgentSettings, HostSettings
 from provision.agent.signals import interruptible
 from provision.agent.system import SystemClock, read_json, run
 from provision.agent.wait import ask_status, wait
@@ -52,6 +56,14 @@ def _parser() -> argparse.ArgumentParser:
     apply = commands.add_parser("apply", help="bring a release onto this host")
     apply.add_argument("--release", required=True)
     apply.add_argument("--fetch", action="store_true", help="take its folder from the bucket")
+    apply.add_argument("--restart", action="store_true", help="start its containers anew")
+    away = commands.add_parser("maintain", help="take no traffic for a while; again renews it")
+    away.add_argument("--lease", type=float, required=True, help="seconds until it ends by itself")
+    away.add_argument("--why", required=True)
+    empty = commands.add_parser("drain", help="wait until no engine has anything to do")
+    empty.add_argument("--quiet", type=float, default=2.0, help="seconds without any work")
+    empty.add_argument("--timeout", type=float, required=True, help="seconds")
+    commands.add_parser("resume", help="end the maintenance")
     follow = commands.add_parser("wait", help="follow until the agent is ready for a release")
     follow.add_argument("--release", required=True)
     follow.add_argument("--timeout", type=float, default=1200.0, help="seconds")
@@ -83,7 +95,42 @@ def host(paths: Paths, events: Events) -> Host:
 
 def _apply(options: argparse.Namespace, paths: Paths, events: Events) -> None:
     with interruptible():
-        Apply(host(paths, events)).release(options.release, fetch=options.fetch)
+        Apply(host(paths, events)).release(
+            options.release, fetch=options.fetch, recreate=options.restart
+        )
+
+
+def _maintain(options: argparse.Namespace, paths: Paths, events: Events) -> None:
+    mark = Maintenance(paths.maintenance).begin(
+        SystemClock().now(), lease_s=options.lease, why=options.why
+    )
+    events.emit("maintenance", **asdict(mark))
+
+
+def _drain(options: argparse.Namespace, paths: Paths, events: Events) -> None:
+    clock = SystemClock()
+    engines = engines_of(paths, clock)
+    drain(
+        lambda: [engine.metrics() for engine in engines],
+        quiet_s=options.quiet,
+        timeout_s=options.timeout,
+        clock=clock,
+        events=events,
+    )
+
+
+def _resume(_: argparse.Namespace, paths: Paths, events: Events) -> None:
+    events.emit("resumed", was_away=Maintenance(paths.maintenance).end())
+
+
+def engines_of(paths: Paths, clock: SystemClock) -> List[Engine]:
+    """The engines of the current release, none when there is no release."""
+    release = paths.current_release()
+    if release is None:
+        return []
+    settings = AgentSettings.parse(read_json(paths.release(release) / "agent.json"))
+    secret = hop.read(paths)
+    return [Engine(replica.port, settings.model, secret, clock) for replica in settings.replicas]
 
 
 def _wait(options: argparse.Namespace, _paths: Paths, events: Events) -> None:
@@ -155,6 +202,9 @@ _COMMANDS: Dict[str, Callable[[argparse.Namespace, Paths, Events], None]] = {
     "seed-weights": _seed,
     "mirror": _mirror,
     "prove-gpu": _prove_gpu,
+    "maintain": _maintain,
+    "drain": _drain,
+    "resume": _resume,
     "boot": _boot,
     "serve": _serve,
 }

@@ -121,6 +121,11 @@ class Paths:
         return self.run / "agent.sock"
 
     @property
+    def maintenance(self) -> Path:
+        """There while the host is away on purpose: since, until, why."""
+        return self.run / "maintenance.json"
+
+    @property
     def waterfall(self) -> Path:
         """How long the parts of the last apply took."""
         return self.run / "waterfall.json"

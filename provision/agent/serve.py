@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
@@ -16,6 +17,7 @@ from provision.agent.engine import Engine
 from provision.agent.errors import AgentError, Busy
 from provision.agent.host import Host
 from provision.agent.keys import KeyRing
+from provision.agent.maintenance import Maintenance
 from provision.agent.report import document, readiness
 from provision.agent.server import in_background, key_server, status_server
 from provision.agent.settings import AgentSettings
@@ -33,6 +35,7 @@ class Agent:
     def __init__(self, host: Host) -> None:
         self._host = host
         self._ring = KeyRing(host.paths.keys)
+        self._maintenance = Maintenance(host.paths.maintenance)
         self._release: Optional[str] = None
         self._settings: Optional[AgentSettings] = None
         self._watches: Tuple[Watch, ...] = ()
@@ -78,11 +81,17 @@ class Agent:
             self._problem = error.reason
 
     def deep(self) -> Tuple[bool, str]:
-        """Ready for the release that is current here, or why not."""
+        """Whether the load balancer may send requests here, or why not.
+
+        A host under maintenance may be ready, and must get none.
+        """
+        now = self._host.clock.now()
+        mark = self._maintenance.mark(now)
+        if mark is not None:
+            return False, f"under maintenance for {mark.until - now:.0f} s more: {mark.why}"
         if self._settings is None:
             return False, self._obstacle() or self._boot_problem or "no release was applied yet"
         reports = [watch.report() for watch in self._watches]
-        now = self._host.clock.now()
         ready, reason = readiness(self._settings, reports, problem=self._obstacle(), now=now)
         return ready, reason if ready else self._with_boot(reason)
 
@@ -102,7 +111,9 @@ class Agent:
             "problem": self._ring.problem,
         }
         reason = body["reason"] if body["ready_for"] else self._with_boot(body["reason"])
-        return {**body, "reason": reason, "keys": keys}
+        mark = self._maintenance.mark(self._host.clock.now())
+        away = asdict(mark) if mark else None
+        return {**body, "reason": reason, "keys": keys, "maintenance": away}
 
     def _with_boot(self, reason: str) -> str:
         """An engine that is down because the boot failed says little by itself."""
@@ -153,13 +164,17 @@ class Agent:
 
     def _keep_watching(self, watch: Watch, ended: threading.Event) -> None:
         while not ended.is_set():
-            seen = self._containers
-            if seen is not None:
-                try:
-                    watch.step(seen.get(watch.container))
-                except Exception as error:  # a watch that ends would go unnoticed
-                    self._say_once(f"{type(error).__name__}: {error}")
+            try:
+                self._step(watch)
+            except Exception as error:  # a watch that ends would go unnoticed
+                self._say_once(f"{type(error).__name__}: {error}")
             ended.wait(_TICK_S)
+
+    def _step(self, watch: Watch) -> None:
+        seen = self._containers
+        if seen is not None:
+            mark = self._maintenance.mark(self._host.clock.now())
+            watch.step(seen.get(watch.container), away_since=mark.since if mark else None)
 
     def _look(self) -> None:
         settings = self._settings

@@ -10,7 +10,7 @@ from provision.agent.docker import Container, Docker
 from provision.agent.engine import Engine, Metrics, Verdict
 from provision.agent.errors import AgentError
 from provision.agent.events import Clock, Events
-from provision.agent.report import ReplicaReport, uptime_s
+from provision.agent.report import ReplicaReport, epoch, uptime_s
 from provision.agent.settings import AgentSettings, Replica
 from provision.agent.supervise import Action, Observation, Phase, State, decide
 
@@ -47,8 +47,12 @@ class Watch:
         self._pending = Observation()
         self._loading_seen = ""
 
-    def step(self, container: Optional[Container]) -> None:
-        """Look at *container*, decide, and carry out what was decided (a warm-up takes long)."""
+    def step(self, container: Optional[Container], *, away_since: Optional[float] = None) -> None:
+        """Look at *container*, decide, and carry out what was decided (a warm-up takes long).
+
+        An engine that ran before the host was taken away (*away_since*) is being emptied: it gets
+        no canary, which nobody could tell from a client's request.
+        """
         before = self._state
         seen = self._observe(container)
         self._state, actions = decide(before, seen, self._settings, self._clock.now())
@@ -57,8 +61,10 @@ class Watch:
             self._loading_seen = seen.started_at
         if self._state.phase is not before.phase:
             self._changed(before)
+        emptied = away_since is not None and _started_before(container, away_since)
         for action in actions:
-            self._act(action)
+            if not (emptied and action is Action.CANARY):
+                self._act(action)
 
     def report(self) -> ReplicaReport:
         """What there is to tell of this replica now."""
@@ -148,3 +154,8 @@ class Watch:
             return self._docker.logs(self._replica.container, tail=_LOG_LINES, since=since)
         except AgentError:
             return []
+
+
+def _started_before(container: Optional[Container], moment: float) -> bool:
+    started = epoch(container.started_at) if container else None
+    return started is not None and started < moment

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from provision.agent import containers
 from provision.agent.apply import Apply
 from provision.agent.errors import AgentError
+from provision.agent.maintenance import Maintenance
 from provision.agent.serve import Agent
 from provision.agent.system import Completed, write_json
 from tests.agent.conftest import AGENT_JSON, World, make_release, write_files
@@ -47,7 +49,7 @@ class Served:
         for _ in range(times):
             self.agent.tick()
             for watch in self.agent._watches:
-                watch.step((self.agent._containers or {}).get(watch.container))
+                self.agent._step(watch)
             self.world.clock.sleep(1.0)
         return str(self.agent.status()["state"])
 
@@ -143,6 +145,7 @@ class TestReadiness:
             "reason": "",
             "log": [],
             "keys": {"count": 1, "synced_at": document["keys"]["synced_at"], "problem": ""},
+            "maintenance": None,
         }
 
     def test_a_new_release_is_watched_from_the_beginning(self, served: Served) -> None:
@@ -179,6 +182,60 @@ class TestReadiness:
         served.until("ready")
         write_json(served.world.paths.journal, {"from": None, "to": "r-x"})
         assert served.agent.deep() == (False, "a release is being applied")
+
+
+class TestMaintenance:
+    @pytest.fixture
+    def ready(self, served: Served) -> Served:
+        served.apply(served.one)
+        served.engine.healthy = True
+        served.until("ready")
+        return served
+
+    def begin(self, served: Served, *, lease_s: float = 300) -> Maintenance:
+        maintenance = Maintenance(served.world.paths.maintenance)
+        maintenance.begin(served.world.clock.now(), lease_s=lease_s, why="a rolling restart")
+        return maintenance
+
+    def test_no_traffic_while_away_and_ready_all_the_same(self, ready: Served) -> None:
+        """The load balancer is told to stay away; whoever waits for the release is not."""
+        maintenance = self.begin(ready)
+        ready.turn()
+
+        assert ready.agent.deep() == (
+            False,
+            "under maintenance for 299 s more: a rolling restart",
+        )
+        status = ready.agent.status()
+        assert status["ready_for"] == ready.one.id
+        assert status["maintenance"]["why"] == "a rolling restart"
+
+        maintenance.end()
+        assert ready.agent.deep() == (True, "")
+        assert ready.agent.status()["maintenance"] is None
+
+    def test_a_lease_that_runs_out_brings_the_host_back(self, ready: Served) -> None:
+        """An operator who died does not keep a host away."""
+        self.begin(ready, lease_s=3)
+        ready.turn()
+        assert not ready.agent.deep()[0]
+        ready.turn(3)
+        assert ready.agent.deep() == (True, "")
+
+    def test_an_engine_that_is_emptied_gets_no_canary(self, ready: Served) -> None:
+        """What runs in it is clients' work; the canaries go on for an engine started later."""
+        self.begin(ready)
+        ready.turn()  # a canary that was due already
+        before = len(ready.engine.asked)
+        ready.turn(20)
+        assert len(ready.engine.asked) == before
+
+        anew = datetime.fromtimestamp(ready.world.clock.now() + 1, UTC)
+        ready.world.machine.containers[ENGINE].started_at = f"{anew:%Y-%m-%dT%H:%M:%S}.0Z"
+        ready.until("ready")
+        warmed = len(ready.engine.asked)
+        ready.turn(20)
+        assert len(ready.engine.asked) > warmed
 
 
 class TestTrouble:
