@@ -92,7 +92,7 @@ class Overrides:
         return changed
 
     def _new_model(self, row: Row, name: str) -> HostedModel:
-        of_it = {r.text("what") for r in self.rows if r.text("name") == name}
+        of_it = {r.text("what") for r in self.rows if r.optional("name") == name}
         if not {"hosted-input", "hosted-output"} <= of_it:
             raise row.wrong(f"{name!r} is a new model: it needs hosted-input and hosted-output")
         zero = Decimal(0)
