@@ -53,15 +53,19 @@ class Apply:
         starts the containers anew even when they are as wanted. Raises AgentError, Stopped or Busy.
         """
         with held(self._paths.lock, self._host.clock, self._events, wait_s=lock_wait_s):
-            manifest = self._folder(release_id, fetch=fetch)
-            mounted_now = self._prepare(manifest)
-            if not (recreate or mounted_now) and self._as_wanted(manifest):
-                self._paths.booted.touch()
-                self._events.emit("unchanged", release=release_id)
-                return False
-            self._swap(manifest)
-            self._prune()
+            return self.while_held(release_id, fetch=fetch, recreate=recreate)
+
+    def while_held(self, release_id: str, *, fetch: bool, recreate: bool = False) -> bool:
+        """:meth:`release` for whoever holds the host's lock already."""
+        manifest = self._folder(release_id, fetch=fetch)
+        mounted_now = self._prepare(manifest)
+        if not (recreate or mounted_now) and self._as_wanted(manifest):
             self._paths.booted.touch()
+            self._events.emit("unchanged", release=release_id)
+            return False
+        self._swap(manifest)
+        self._prune()
+        self._paths.booted.touch()
         self._events.emit("applied", release=release_id, phases=self._events.phases)
         return True
 

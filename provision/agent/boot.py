@@ -21,20 +21,34 @@ def boot(host: Host, *, lock_wait_s: float = LOCK_WAIT_S) -> bool:
     True when a release was applied now. Without a release there is nothing to apply yet: the agent
     asks again (the host stays, unhealthy). The agent is not restarted: systemd starts it after
     this, and would wait for this while this waits for it; an agent that runs follows by itself.
-    Raises AgentError.
+    Whoever deploys to this host meanwhile is right: what he applied stays. Raises AgentError.
     """
+    first = not host.paths.booted.exists()
     publish_host_key(host)
     # One at a time: the boot unit, the agent when that one failed, and the operator's apply.
     with held(host.paths.lock, host.clock, host.events, wait_s=lock_wait_s):
-        mounted_now = cache.ensure(host)
-        release_id = wanted_release(host)
-        if release_id is None:
+        if first and host.paths.booted.exists():
+            host.events.emit("unchanged", release=host.paths.current_release())
+            return False
+        return _take_current(host, mounted_now=cache.ensure(host))
+
+
+def _take_current(host: Host, *, mounted_now: bool) -> bool:
+    """Apply what is current until nothing newer became current meanwhile (weights take long)."""
+    apply = Apply(host, restart_agent=False)
+    applied, done = False, None
+    while True:
+        wanted = wanted_release(host)
+        if wanted is None:
             host.events.emit("waiting", reason="the fleet has no current release yet")
             return False
-        set_up(host)
-    return Apply(host, restart_agent=False).release(
-        release_id, fetch=True, recreate=mounted_now, lock_wait_s=lock_wait_s
-    )
+        if wanted == done:
+            return applied
+        if done is None:
+            set_up(host)
+        recreate = mounted_now and done is None
+        applied = apply.while_held(wanted, fetch=True, recreate=recreate) or applied
+        done = wanted
 
 
 def set_up(host: Host) -> None:

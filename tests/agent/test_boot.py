@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import fcntl
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from provision.agent import containers
+from provision.agent import containers, lock
+from provision.agent.apply import Apply
 from provision.agent.boot import boot
 from provision.agent.cloud import Cloud
 from provision.agent.errors import AgentError, Busy, CloudUnreachable
@@ -78,6 +80,57 @@ def test_two_boots_at_once_take_turns(fresh: World) -> None:
         with pytest.raises(Busy):
             boot(fresh.host, lock_wait_s=0.0)
     assert not fresh.paths.cache.exists()
+
+
+def test_an_operator_who_was_faster_is_right(fresh: World) -> None:
+    """A deploy reaches the host while it boots: the candidate stays, current is the old one."""
+    fresh.put_on_host(OTHER)
+    fresh.paths.run.mkdir(parents=True)
+    with fresh.paths.lock.open("w") as operator:
+        fcntl.flock(operator, fcntl.LOCK_EX)
+
+        def deployed() -> None:
+            fresh.clock.on_sleep = lambda: None
+            fcntl.flock(operator, fcntl.LOCK_UN)
+            Apply(fresh.host).release(OTHER.id, fetch=False)
+
+        fresh.clock.on_sleep = deployed
+        assert not boot(fresh.host)
+    assert fresh.paths.current_release() == OTHER.id
+    assert {c.folder for c in fresh.machine.containers.values()} == {
+        str(fresh.paths.release(OTHER.id))
+    }
+
+
+def test_a_release_that_becomes_current_meanwhile_is_taken_too(fresh: World) -> None:
+    """A deploy ends while this host still fetches the old release's weights and images."""
+    fresh.publish(OTHER)
+
+    def deploy_ends() -> None:
+        del fresh.machine.hooks["docker pull"]
+        make_current(fresh, OTHER.id)
+
+    fresh.machine.hooks["docker pull"] = deploy_ends
+    assert boot(fresh.host)
+    assert [event["release"] for event in fresh.events("applied")] == [RELEASE.id, OTHER.id]
+    assert fresh.paths.current_release() == OTHER.id
+
+
+def test_nobody_gets_between_the_question_and_the_answer(
+    fresh: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An operator who waits for the lock gets it when the release is up; his stays."""
+    fresh.put_on_host(OTHER)
+
+    @contextmanager
+    def held_with_a_queue(*arguments: Any, **options: Any) -> Iterator[None]:
+        with lock.held(*arguments, **options):
+            yield
+        Apply(fresh.host).release(OTHER.id, fetch=False)
+
+    monkeypatch.setattr("provision.agent.boot.held", held_with_a_queue)
+    boot(fresh.host)
+    assert fresh.paths.current_release() == OTHER.id
 
 
 def test_before_the_fleet_has_a_current_release_the_hosts_own_counts(fresh: World) -> None:
