@@ -43,10 +43,11 @@ def deploy(
         plan = plan_for(session, model=model, hosts=hosts, accept_downtime=accept_downtime)
         if not json:
             print(plan_report.text(plan))
-        outcome = None
+        outcomes: list[Outcome] = []
         if plan and not dry_run and (yes or confirm("Go on?")):
-            outcome = carry_out(session, plan)
-        _tell(plan, outcome, json=json)
+            outcomes.append(carry_out(session, plan))
+            outcomes += _converge(session, plan, outcomes[0], model=model, json=json)
+        _tell(plan, outcomes, json=json)
 
 
 def plan_for(
@@ -84,15 +85,36 @@ def carry_out(session: Session, plan: Plan) -> Outcome:
     return executor.execute(plan)
 
 
-def _tell(plan: Plan, outcome: Outcome | None, *, json: bool) -> None:
+def _converge(
+    session: Session, plan: Plan, outcome: Outcome, *, model: str | None, json: bool
+) -> list[Outcome]:
+    """Deploy to hosts that joined meanwhile with the release of before; the others serve."""
+    from provision.executor.latecomers import behind
+    from provision.report import outcome as outcome_report
+    from provision.report import plan as plan_report
+
+    names = behind(plan, cloud=session.cloud, shell=session.shell) if outcome.ok else ()
+    if not names:
+        return []
+    late = plan_for(session, model=model, hosts=",".join(names), accept_downtime=True)
+    if not json:
+        print(outcome_report.text(outcome))
+        print(f"\n{len(names)} host(s) joined meanwhile with the release of before")
+        print(plan_report.text(late))
+    return [carry_out(session, late)]
+
+
+def _tell(plan: Plan, outcomes: list[Outcome], *, json: bool) -> None:
     from provision.report import outcome as outcome_report
     from provision.report import plan as plan_report
 
     # A host that could not be asked may well need something: that is no success.
-    ok = outcome.ok if outcome else not plan.left_out
+    ok = all(outcome.ok for outcome in outcomes) if outcomes else not plan.left_out
     if json:
-        result = outcome_report.document(outcome) if outcome else None
-        emit_json({"ok": ok, "plan": plan_report.document(plan), "outcome": result})
-    elif outcome is not None:
-        print(outcome_report.text(outcome))
+        carried_out = [outcome_report.document(outcome) for outcome in outcomes]
+        first, late = (*carried_out, None, None)[:2]
+        document = plan_report.document(plan)
+        emit_json({"ok": ok, "plan": document, "outcome": first, "joined_meanwhile": late})
+    elif outcomes:
+        print(outcome_report.text(outcomes[-1]))
     finish(EXIT_DONE if ok else EXIT_FAILED)

@@ -27,6 +27,8 @@ from provision.testing.shell import FakeShell
 
 URL = "http://fleet.test/v1/chat/completions"
 PRIMARY = {"x-llm-tier": "primary"}
+WHOLE = Answer(200, PRIMARY, '{"choices": [{"message": {"content": "Hi."}}]}')
+STREAMED = Answer(200, PRIMARY, "data: {}\n\ndata: [DONE]", chunks=9)
 
 
 @dataclass(frozen=True)
@@ -86,9 +88,7 @@ def fleet(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
     fleet.cloud.secrets["llm-fleet/test/hub-token"] = Secret("hf_token")
     fleet.shell.prepare("*readlink*", Result(0, "/\n"))
     fleet.shell.prepare("python3 */host.pyz *", Result(0, '{"event": "done", "t": 1}\n'))
-    streamed = Answer(200, PRIMARY, "data: {}\n\ndata: [DONE]", chunks=9)
-    answer = Answer(200, PRIMARY, '{"choices": [{"message": {"content": "Hi."}}]}')
-    fleet.http.prepare("POST", URL, answer, streamed)
+    fleet.http.prepare("POST", URL, WHOLE, STREAMED)
 
     def look(host: Any, _shell: Any, **_: Any) -> Any:
         return fleet.unreachable.get(host.name) or fleet.facts[host.name]

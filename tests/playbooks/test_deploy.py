@@ -12,8 +12,9 @@ from playbooks.session import Session
 from provision.commands.command import Result
 from provision.config.environment import ModelChoice
 from provision.errors import CloudError, HostUnreachable, OutputsMissing
+from provision.facts.host import HostFacts
 from provision.testing import samples
-from tests.playbooks.conftest import Fleet
+from tests.playbooks.conftest import STREAMED, URL, WHOLE, Fleet
 
 
 def test_a_whole_deploy_ends_with_an_answer(fleet: Fleet) -> None:
@@ -55,7 +56,8 @@ def test_the_same_release_is_nothing_to_do(fleet: Fleet) -> None:
 def test_json_is_all_that_is_on_stdout(fleet: Fleet) -> None:
     """The plan, then who did what, with times."""
     said = fleet.run("deploy", "--yes", "--json")
-    assert sorted(said.json) == ["ok", "outcome", "plan"]
+    assert sorted(said.json) == ["joined_meanwhile", "ok", "outcome", "plan"]
+    assert said.json["joined_meanwhile"] is None
     assert said.json["ok"] is True
     assert [one["name"] for one in said.json["outcome"]["hosts"]] == ["i-1", "i-2"]
     assert said.json["outcome"]["streamed_chunks"] == 9
@@ -169,6 +171,66 @@ def test_serving_hosts_are_not_restarted_at_once(fleet: Fleet) -> None:
     assert "serve now and would all restart at once" in refused.err
     assert fleet.cloud.log == []
     assert fleet.run("deploy", "--yes", "--accept-downtime").code == 0
+
+
+def joining(fleet: Fleet, monkeypatch: pytest.MonkeyPatch, facts: HostFacts | Exception) -> None:
+    """A third host joins just before the release becomes current."""
+    put = fleet.cloud.put_object
+
+    def put_and_join(key: str, data: bytes) -> None:
+        if key == "releases/current":
+            fleet.cloud.hosts = samples.hosts(3)
+            fleet.cloud.health["i-3"] = ["healthy"]
+            if isinstance(facts, HostFacts):
+                fleet.facts["i-3"] = facts
+            else:
+                fleet.unreachable["i-3"] = facts
+        put(key, data)
+
+    monkeypatch.setattr(fleet.cloud, "put_object", put_and_join)
+    fleet.shell.prepare("*readlink*", Result(0, "r-before\n"), host="i-3")
+    fleet.http.prepare("POST", URL, WHOLE, STREAMED, WHOLE, STREAMED)
+
+
+@pytest.mark.parametrize("flags", [(), ("--json",)])
+def test_a_host_that_joins_meanwhile_gets_the_release_too(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, flags: tuple[str, ...]
+) -> None:
+    """It booted with what was current then: no second release stays in traffic."""
+    joining(fleet, monkeypatch, samples.serving("r-before"))
+    said = fleet.run("deploy", "--yes", *flags)
+    assert said.code == 0
+    applied = [line for line in fleet.shell.ran("i-3") if "apply" in line]
+    assert [line.rpartition(" ")[2] for line in applied] == [fleet.target.release.id]
+    assert sum("apply" in line for line in fleet.shell.log) == 3
+    if flags:
+        assert [one["name"] for one in said.json["joined_meanwhile"]["hosts"]] == ["i-3"]
+    else:
+        assert "1 host(s) joined meanwhile with the release of before" in said.out
+
+
+def test_when_it_can_not_take_the_release_the_deploy_failed(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit 1, although all hosts of the plan serve: two releases are in traffic."""
+    joining(fleet, monkeypatch, samples.serving("r-before"))
+    failed = {"event": "failed", "t": 1, "reason": "no space left"}
+    fleet.shell.prepare("*apply*", Result(1, json.dumps(failed)), host="i-3")
+    said = fleet.run("deploy", "--yes")
+    assert said.code == 1
+    assert "error: i-3: no space left" in said.out
+
+
+@pytest.mark.parametrize(
+    "facts", [samples.facts(), HostUnreachable("i-3", "it published no host key yet")]
+)
+def test_a_host_that_still_boots_takes_current_by_itself(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, facts: HostFacts | Exception
+) -> None:
+    """It is no business of this deploy, and no fault."""
+    joining(fleet, monkeypatch, facts)
+    assert fleet.run("deploy", "--yes").code == 0
+    assert fleet.shell.ran("i-3") == []
 
 
 def test_some_hosts_leave_current_alone(fleet: Fleet) -> None:
