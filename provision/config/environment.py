@@ -193,7 +193,8 @@ class UsageSettings:
     """What a month is assumed to bring, for the bill that ``fab cost.preview`` draws up.
 
     Everything that no resource says; docs/cost-preview.md has the formula for each. Shares are 0
-    to 1, "host" means one host for one month, and GB are AWS's: 2**30 bytes.
+    to 1, "host" means one host for one month, and GB are AWS's: 2**30 bytes. The hours are those
+    that hosts run: all else stands the whole month.
     """
 
     requests_per_month: int = 1_000_000
