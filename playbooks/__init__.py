@@ -2,7 +2,7 @@
 
 from invoke.collection import Collection
 
-from playbooks import config, keys
+from playbooks import config, cost, keys
 from playbooks.benchmark import benchmark
 from playbooks.deploy import deploy
 from playbooks.doctor import doctor
@@ -14,4 +14,5 @@ from playbooks.status import status
 
 ns = Collection(benchmark, deploy, doctor, logs, plan, rehearse, setup, status)
 ns.add_collection(config.ns)
+ns.add_collection(cost.ns)
 ns.add_collection(keys.ns)

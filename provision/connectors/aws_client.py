@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import boto3
@@ -52,13 +54,20 @@ class AwsClients:
         self._endpoint = environment.aws.endpoint_url
         self._local = bool(self._endpoint) and is_private(self._endpoint or "")
         self._session: Any = None
-        self._clients: dict[str, Any] = {}
+        self._clients: dict[tuple[str, bool], Any] = {}
         self._lock = threading.Lock()
 
     def call(self, service: str, operation: str, resource: str, **parameters: Any) -> Any:
         """``service.operation(**parameters)``; *resource* is what the error will name."""
         try:
             return getattr(self.client(service), operation)(**parameters)
+        except (ClientError, BotoCoreError) as error:
+            raise self._explain(error, f"{service}:{operation}", resource) from error
+
+    def call_once(self, service: str, operation: str, resource: str, **parameters: Any) -> Any:
+        """As :meth:`call`, for what must not happen twice: without an answer it is not repeated."""
+        try:
+            return getattr(self.client(service, once=True), operation)(**parameters)
         except (ClientError, BotoCoreError) as error:
             raise self._explain(error, f"{service}:{operation}", resource) from error
 
@@ -76,21 +85,28 @@ class AwsClients:
         except (BotoCoreError, OSError) as error:
             raise self._explain(error, call, resource) from error
 
-    def client(self, service: str) -> Any:
-        """The boto3 client of *service*; safe from any thread."""
+    def client(self, service: str, *, once: bool = False) -> Any:
+        """The boto3 client of *service*; safe from any thread. One that asks *once* never
+        repeats a request by itself."""
         with self._lock:
-            if service not in self._clients:
-                self._clients[service] = self._make(service)
-            return self._clients[service]
+            if (service, once) not in self._clients:
+                self._clients[service, once] = self._make(service, attempts=1 if once else 4)
+            return self._clients[service, once]
 
-    def _make(self, service: str) -> Any:
+    def _make(self, service: str, attempts: int = 4) -> Any:
         options: dict[str, Any] = {"connect_timeout": 10, "read_timeout": 60}
-        options |= {"max_pool_connections": 16, "retries": {"mode": "standard", "max_attempts": 4}}
+        retries = {"mode": "standard", "total_max_attempts": attempts}
+        options |= {"max_pool_connections": 16, "retries": retries}
         if self._local:
             options |= {"proxies": {}, "s3": {"addressing_style": "path"}}
         if self._session is None:
             self._session = self._make_session()
-        return self._session.client(service, endpoint_url=self._endpoint, config=Config(**options))
+        return self._session.client(
+            service,
+            region_name=_home(service, self._environment.region),
+            endpoint_url=self._endpoint,
+            config=Config(**options),
+        )
 
     def _make_session(self) -> Any:
         region = self._environment.region
@@ -116,6 +132,14 @@ class AwsClients:
         return f"`aws sso login --profile {profile}`" if profile else "`aws sso login`"
 
 
+def _home(service: str, region: str) -> str:
+    """Where *service* answers for *region*: the Price List has three endpoints for the world."""
+    if service != "pricing":
+        return region
+    homes = (("ap-", "ap-south-1"), ("eu-", "eu-central-1"), ("me-", "eu-central-1"))
+    return next((home for start, home in homes if region.startswith(start)), "us-east-1")
+
+
 def code_of(error: BaseException | None) -> str:
     """The AWS error code behind *error*, "" when AWS did not answer."""
     if isinstance(error, CloudError):
@@ -123,6 +147,24 @@ def code_of(error: BaseException | None) -> str:
     if isinstance(error, ClientError):
         return str(error.response.get("Error", {}).get("Code", ""))
     return ""
+
+
+def answer_of(error: BaseException) -> Mapping[str, Any]:
+    """AWS's answer behind *error*, empty when there was none."""
+    cause = error.__cause__ if isinstance(error, CloudError) else error
+    return cause.response if isinstance(cause, ClientError) else {}
+
+
+def server_time(answer: Mapping[str, Any], resource: str) -> float:
+    """When the server gave *answer*, by its own clock. Raises CloudError when it does not say."""
+    date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", "")
+    try:
+        return parsedate_to_datetime(date).timestamp()
+    except (TypeError, ValueError) as error:
+        raise CloudError(
+            f"the answer for {resource} does not say when it was given (Date: {date!r})",
+            hint="is there a proxy between this machine and S3 that takes headers away?",
+        ) from error
 
 
 def _message(error: Exception) -> str:

@@ -38,15 +38,25 @@ class Lazy(Mapping[K, V]):
         return len(self._make())
 
 
-def load(*, folder: Path | None = None) -> PriceBook:
+def load(*, folder: Path | None = None, by_hand: bool = True) -> PriceBook:
     """The prices that hold in a project whose ``prices/`` folder is *folder* (None: bundled only).
 
     Each table is read when it is first needed. Raises CatalogError, at once for a file in *folder*
-    that no table has the name of, at the first look-up for one that is malformed.
+    that no table has the name of, at the first look-up for one that is malformed. Without *by_hand*
+    the team's own overrides are left out.
     """
     if folder is not None:
         _require_known_files(folder)
-    shelf = _Shelf(folder)
+    return _book(_Shelf(folder, bundled=True, by_hand=by_hand))
+
+
+def written(folder: Path) -> PriceBook:
+    """Only what `fab cost.refresh` wrote into *folder*. Errors as for :func:`load`."""
+    _require_known_files(folder)
+    return _book(_Shelf(folder, bundled=False, by_hand=False))
+
+
+def _book(shelf: _Shelf) -> PriceBook:
     return PriceBook(
         on_demand=Lazy(shelf.on_demand),
         spot=Lazy(shelf.spot),
@@ -61,12 +71,16 @@ def load(*, folder: Path | None = None) -> PriceBook:
 class _Shelf:
     """Where the tables stand: a later one wins, key by key."""
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, *, bundled: bool, by_hand: bool) -> None:
         self._folder = folder
+        self._with_bundled = bundled
+        self._by_hand = by_hand
 
     @cached_property
     def _overrides(self) -> Overrides:
-        return read_overrides(self._folder / OVERRIDES) if self._folder else Overrides()
+        if self._folder is None or not self._by_hand:
+            return Overrides()
+        return read_overrides(self._folder / OVERRIDES)
 
     def on_demand(self) -> Any:
         return self._overrides.on_demand(self._table(tables.ON_DEMAND))
@@ -86,16 +100,17 @@ class _Shelf:
 
     def egress(self) -> Any:
         """Tiers belong together: those of a region are replaced as a whole."""
-        known = tables.by_region(_bundled(tables.EGRESS)) | tables.by_region(
-            self._written(tables.EGRESS)
-        )
-        return self._overrides.egress(known)
+        written = tables.by_region(self._written(tables.EGRESS))
+        return self._overrides.egress(tables.by_region(self._bundled(tables.EGRESS)) | written)
 
     def hosted(self) -> Any:
         return self._overrides.hosted(tables.single(self._table(tables.HOSTED)))
 
     def _table(self, table: Table[V]) -> Any:
-        return _bundled(table) | self._written(table)
+        return self._bundled(table) | self._written(table)
+
+    def _bundled(self, table: Table[V]) -> dict[tuple[str, ...], V]:
+        return _bundled(table) if self._with_bundled else {}
 
     def _written(self, table: Table[V]) -> dict[tuple[str, ...], V]:
         path = self._folder / table.file if self._folder else None
