@@ -6,7 +6,9 @@
       UsageError             wrong flags                                                 exit 2
       Refused                a guard said no; nothing was changed                        exit 3
         SizingError          the model does not fit: needs / has / nearest that fits
+        LockHeld             somebody else works on the environment
       PlanError              a plan that can't be made or no longer matches reality      exit 1
+        LockLost             the lock is somebody else's now: this run must stop
       HostError              .host                                                       exit 1
         CommandFailed        .command (masked), .result
         HostUnreachable
@@ -15,6 +17,7 @@
         KeysExpired          .sent: lent keys ended in the middle of an upload
       CloudError             an AWS call failed: the call, the resource, the next step   exit 1
         OutputsMissing       "run pulumi up first"
+        Conflict             somebody else wrote the object meanwhile
       Interrupted            Ctrl-C: what was done and what was not                      exit 1
 
 An error says what happened, where, and the next thing to do (``hint``).
@@ -91,8 +94,16 @@ class SizingError(Refused):
     """The model does not fit: what it needs, what there is, and the nearest that fits."""
 
 
+class LockHeld(Refused):
+    """Somebody else works on the environment: who, on what, since when, until when."""
+
+
 class PlanError(FleetError):
     """A plan that can't be made, or that no longer matches what is there."""
+
+
+class LockLost(PlanError):
+    """The environment's lock is somebody else's now, or nobody knows: no further step may begin."""
 
 
 class HostError(FleetError):
@@ -153,6 +164,10 @@ class CloudError(FleetError):
 
 class OutputsMissing(CloudError):
     """The environment has no outputs in SSM: it was never provisioned."""
+
+
+class Conflict(CloudError):
+    """A conditional write found another version than the one it was made from."""
 
 
 class Interrupted(FleetError):

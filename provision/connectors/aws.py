@@ -9,8 +9,9 @@ from functools import cached_property
 from typing import Any
 
 from provision.config.environment import Environment
+from provision.connectors import stamped
 from provision.connectors.aws_client import AwsClients, code_of
-from provision.connectors.protocols import TargetHealth, TemporaryKeys
+from provision.connectors.protocols import Stamped, TargetHealth, TemporaryKeys, Written
 from provision.errors import CloudError, OutputsMissing
 from provision.facts import outputs as outputs_document
 from provision.facts.inventory import Host, Inventory
@@ -89,6 +90,18 @@ class AwsCloud:
         self._aws.call(
             "s3", "put_object", f"s3://{bucket}/{key}", Bucket=bucket, Key=key, Body=data
         )
+
+    def get_stamped(self, key: str) -> Stamped:
+        """An object of the environment's bucket with its version and the server's times."""
+        return stamped.read(self._aws, self.outputs().bucket, key)
+
+    def put_if(self, key: str, data: bytes, *, etag: str | None) -> Written:
+        """Write an object if it still has this *etag*, or (None) if there is none."""
+        return stamped.write(self._aws, self.outputs().bucket, key, data, etag=etag)
+
+    def identity(self) -> str:
+        """The ARN by which AWS knows the caller."""
+        return str(self._aws.call("sts", "get_caller_identity", "the account")["Arn"])
 
     def list_objects(self, prefix: str) -> tuple[str, ...]:
         """Keys under *prefix*."""

@@ -82,6 +82,27 @@ class TargetHealth:
 
 
 @dataclass(frozen=True, slots=True)
+class Stamped:
+    """An object and the times that S3 gave with it, all by S3's own clock, seconds since the epoch.
+
+    Without an object only ``read_at`` is known.
+    """
+
+    read_at: float
+    data: bytes | None = None
+    etag: str | None = None
+    written_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a write made: the version's ETag, and S3's clock at that moment."""
+
+    etag: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class TemporaryKeys:
     """AWS credentials with a short life and few rights, handed to a host on standard input."""
 
@@ -107,6 +128,18 @@ class Cloud(Protocol):
 
     def put_object(self, key: str, data: bytes) -> None:
         """Write an object of the environment's bucket."""
+
+    def get_stamped(self, key: str) -> Stamped:
+        """An object of the environment's bucket with its version and the server's times."""
+
+    def put_if(self, key: str, data: bytes, *, etag: str | None) -> Written:
+        """Write an object if it still has this *etag*, or (None) if there is none.
+
+        Raises Conflict when it has another. A write whose answer got lost may raise it, too.
+        """
+
+    def identity(self) -> str:
+        """The ARN by which AWS knows the caller."""
 
     def list_objects(self, prefix: str) -> tuple[str, ...]:
         """Keys under *prefix*."""

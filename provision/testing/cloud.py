@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Mapping
 
-from provision.connectors.protocols import TargetHealth, TemporaryKeys
-from provision.errors import FleetError
+from provision.connectors.protocols import Stamped, TargetHealth, TemporaryKeys, Written
+from provision.errors import Conflict, FleetError
 from provision.facts.inventory import Host, Inventory
 from provision.facts.outputs import Outputs
 from provision.secret import Secret
@@ -22,6 +23,7 @@ class FakeCloud:
         health: host -> target state, or a list of states told one after the other.
         failures: call name -> error to raise.
         log: every call that changes or hands out something.
+        server_time: the clock of AWS, which has nothing to do with any other.
     """
 
     def __init__(
@@ -44,6 +46,8 @@ class FakeCloud:
         self.health: dict[str, list[str]] = {}
         self.failures: dict[str, FleetError] = {}
         self.log: list[str] = []
+        self.server_time = 1_800_000_000.0
+        self._written: dict[str, float] = {}
         self._lock = threading.Lock()
 
     def outputs(self) -> Outputs:
@@ -76,6 +80,34 @@ class FakeCloud:
         with self._lock:
             self.log.append(f"put {key}")
             self.objects[key] = data
+            self._written[key] = self.server_time
+
+    def get_stamped(self, key: str) -> Stamped:
+        """The object with its version, at ``server_time``."""
+        self._fail("get_stamped")
+        with self._lock:
+            data = self.objects.get(key)
+            if data is None:
+                return Stamped(self.server_time)
+            written_at = self._written.get(key, self.server_time)
+            return Stamped(self.server_time, data, _etag(data), written_at)
+
+    def put_if(self, key: str, data: bytes, *, etag: str | None) -> Written:
+        """Keep the object if it is what the caller thinks; ETags are made as S3 makes them."""
+        self._fail("put_if")
+        with self._lock:
+            there = self.objects.get(key)
+            if (None if there is None else _etag(there)) != etag:
+                raise Conflict(f"{key} was written by somebody else meanwhile")
+            self.log.append(f"put {key}")
+            self.objects[key] = data
+            self._written[key] = self.server_time
+            return Written(_etag(data), self.server_time)
+
+    def identity(self) -> str:
+        """Always the same person."""
+        self._fail("identity")
+        return "arn:aws:iam::123456789012:user/anna"
 
     def list_objects(self, prefix: str) -> tuple[str, ...]:
         """Keys under *prefix*, sorted."""
@@ -116,3 +148,7 @@ class FakeCloud:
     def _fail(self, call: str) -> None:
         if call in self.failures:
             raise self.failures[call]
+
+
+def _etag(data: bytes) -> str:
+    return f'"{hashlib.md5(data, usedforsecurity=False).hexdigest()}"'

@@ -1,0 +1,142 @@
+"""What a task did, step by step: a record that outlives whoever writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from provision.planning.plan import ApplyRelease, Plan, PublishRelease, SetCurrent
+
+
+class Ending(StrEnum):
+    """How a run ended."""
+
+    DONE = "done"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+    DIED = "died"  # its lock ran out while it was open
+    BROKEN = "broken"  # somebody broke its lock
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """A person at a machine (``anna@laptop``), and the ARN by which AWS knows them."""
+
+    name: str
+    identity: str
+
+    def __str__(self) -> str:
+        short = self.identity.rpartition(":")[2]
+        return f"{self.name} ({short})" if short else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """What a run is for.
+
+    ``before`` are the releases that its hosts ran, ``release`` is the one that they shall run:
+    None when it changes none.
+    """
+
+    task: str
+    purpose: str
+    before: tuple[str, ...] = ()
+    release: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One step on one host (``host`` "": on the environment).
+
+    Without ``ended`` it was begun, and nobody wrote down what came of it: it may have been done
+    wholly, in part, or not at all. ``failed`` is the first line of its error.
+    """
+
+    wave: str
+    host: str
+    step: str
+    begun: str
+    ended: str | None = None
+    failed: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One task under one epoch of the lock. All times are the server's, ISO 8601 in UTC.
+
+    ``closed_by`` names who closed it when it did not do so itself.
+    """
+
+    epoch: int
+    who: Who
+    what: Errand
+    begun: str
+    entries: tuple[Entry, ...] = ()
+    ended: str | None = None
+    ending: Ending | None = None
+    error: str | None = None
+    closed_by: str | None = None
+
+    @property
+    def open(self) -> bool:
+        """It has not ended, or not said so."""
+        return self.ending is None
+
+    @property
+    def unfinished(self) -> tuple[Entry, ...]:
+        """Steps that were begun and of which nobody knows how they ended."""
+        return tuple(entry for entry in self.entries if entry.ended is None)
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Hosts on which a step was begun, sorted."""
+        return tuple(sorted({entry.host for entry in self.entries if entry.host}))
+
+
+def errand(task: str, plan: Plan) -> Errand:
+    """What a run of *plan* is for."""
+    actions = [step.action for wave in plan for step in wave.steps]
+    wanted = {a.release_id for a in actions if isinstance(a, ApplyRelease | SetCurrent)}
+    wanted |= {a.release.id for a in actions if isinstance(a, PublishRelease)}
+    before = {plan.expects.get(name) for name in plan.hosts} - {None}
+    return Errand(
+        task=task,
+        purpose=plan.title,
+        before=tuple(sorted(str(release) for release in before)),
+        release=wanted.pop() if len(wanted) == 1 else None,
+    )
+
+
+def stamp(seconds: float) -> str:
+    """Seconds since the epoch as ISO 8601 in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
+def seconds_between(begun: str, ended: str) -> float:
+    """From one stamp to another."""
+    return (datetime.fromisoformat(ended) - datetime.fromisoformat(begun)).total_seconds()
+
+
+def document(run: Run) -> dict[str, Any]:
+    """The run as JSON values."""
+    return asdict(run)
+
+
+def parse(said: Mapping[str, Any]) -> Run:
+    """The run of a document. Raises LookupError, TypeError or ValueError when it is none."""
+    what = said["what"]
+    ending = said["ending"]
+    return Run(
+        epoch=int(said["epoch"]),
+        who=Who(**said["who"]),
+        what=Errand(**{**what, "before": tuple(what["before"])}),
+        begun=said["begun"],
+        entries=tuple(Entry(**entry) for entry in said["entries"]),
+        ended=said["ended"],
+        ending=None if ending is None else Ending(ending),
+        error=said["error"],
+        closed_by=said["closed_by"],
+    )
