@@ -15,9 +15,10 @@ from provision.config.load import load
 from provision.executor.target import target_of
 from provision.facts.host import parse
 from provision.facts.inventory import Inventory
-from provision.planning.deploy import Situation, plan_deploy
+from provision.planning.deploy import plan_deploy
 from provision.planning.plan import Plan
 from provision.planning.setup import plan_setup
+from provision.planning.situation import Situation
 from provision.report import plan as plan_report
 from provision.testing import samples
 

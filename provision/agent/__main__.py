@@ -10,6 +10,7 @@ from typing import Any, Callable, Dict, List, Optional
 
 from provision.agent import engine_log, gpu, hop, images, mirror, seed
 from provision.agent.apply import Apply
+from provision.agent.bake import bake
 from provision.agent.boot import boot
 from provision.agent.cloud import Cloud, Metadata
 from provision.agent.docker import ENGINE_PREFIX, Docker
@@ -27,7 +28,7 @@ from provision.agent.system import SystemClock, read_json, run
 from provision.agent.wait import ask_status, wait
 
 _LAST_LINES = 40
-_ONLY_ASKS = ("status", "wait", "prove-gpu")
+_ONLY_ASKS = ("status", "wait", "bake", "prove-gpu")
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
@@ -64,6 +65,9 @@ def _parser() -> argparse.ArgumentParser:
     empty.add_argument("--quiet", type=float, default=2.0, help="seconds without any work")
     empty.add_argument("--timeout", type=float, required=True, help="seconds")
     commands.add_parser("resume", help="end the maintenance")
+    watched = commands.add_parser("bake", help="watch that it stays ready for a release")
+    watched.add_argument("--release", required=True)
+    watched.add_argument("--seconds", type=float, required=True)
     follow = commands.add_parser("wait", help="follow until the agent is ready for a release")
     follow.add_argument("--release", required=True)
     follow.add_argument("--timeout", type=float, default=1200.0, help="seconds")
@@ -121,6 +125,10 @@ def _drain(options: argparse.Namespace, paths: Paths, events: Events) -> None:
 
 def _resume(_: argparse.Namespace, paths: Paths, events: Events) -> None:
     events.emit("resumed", was_away=Maintenance(paths.maintenance).end())
+
+
+def _bake(options: argparse.Namespace, _paths: Paths, events: Events) -> None:
+    bake(options.release, options.seconds, ask=ask_status, clock=SystemClock(), events=events)
 
 
 def engines_of(paths: Paths, clock: SystemClock) -> List[Engine]:
@@ -205,6 +213,7 @@ _COMMANDS: Dict[str, Callable[[argparse.Namespace, Paths, Events], None]] = {
     "maintain": _maintain,
     "drain": _drain,
     "resume": _resume,
+    "bake": _bake,
     "boot": _boot,
     "serve": _serve,
 }

@@ -29,11 +29,36 @@ def program_of(release_id: str) -> str:
     return f"{release_folder(release_id)}/host.pyz"
 
 
-def apply(release_id: str, *, fetch: bool = False) -> Command:
-    """Switch the host to the release; with *fetch* it comes from the bucket first."""
+def apply(release_id: str, *, fetch: bool = False, restart: bool = False) -> Command:
+    """Switch the host to the release; with *fetch* it comes from the bucket first.
+
+    With *restart* its containers start anew even when they are as wanted.
+    """
     program = INSTALLED if fetch else program_of(release_id)
-    words = ("apply", "--release", release_id, *(("--fetch",) if fetch else ()))
-    return _call(program, *words, timeout_s=_APPLY_S)
+    flags = (*(("--fetch",) if fetch else ()), *(("--restart",) if restart else ()))
+    return _call(program, "apply", "--release", release_id, *flags, timeout_s=_APPLY_S)
+
+
+def maintain(*, lease_s: float, why: str) -> Command:
+    """Mark the host as away on purpose, for *lease_s* at most."""
+    words = ("maintain", "--lease", f"{lease_s:.0f}", "--why", why)
+    return _call(INSTALLED, *words, timeout_s=20)
+
+
+def drain(*, timeout_s: float) -> Command:
+    """Wait until no engine of the host has anything to do."""
+    return _call(INSTALLED, "drain", "--timeout", f"{timeout_s:.0f}", timeout_s=timeout_s + 30)
+
+
+def resume() -> Command:
+    """End the maintenance."""
+    return _call(INSTALLED, "resume", timeout_s=20)
+
+
+def bake(release_id: str, *, seconds: float) -> Command:
+    """Watch the host: ready for the release all the time, nothing restarted."""
+    words = ("bake", "--release", release_id, "--seconds", f"{seconds:.0f}")
+    return _call(INSTALLED, *words, timeout_s=seconds + 30)
 
 
 def wait(release_id: str, *, timeout_s: float) -> Command:

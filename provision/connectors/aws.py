@@ -71,6 +71,22 @@ class AwsCloud:
             for entry in found["TargetHealthDescriptions"]
         )
 
+    def register(self, host: str) -> None:
+        """Put the host into the primary target group, on the group's own port."""
+        self._targets("register_targets", host)
+
+    def deregister(self, host: str) -> None:
+        """Take the host out of the primary target group; what it carries may end."""
+        self._targets("deregister_targets", host)
+
+    def suspend(self, processes: Sequence[str]) -> None:
+        """Suspend these processes of the fleet's Auto Scaling group."""
+        self._processes("suspend_processes", processes)
+
+    def resume(self, processes: Sequence[str]) -> None:
+        """Resume these processes of the fleet's Auto Scaling group."""
+        self._processes("resume_processes", processes)
+
     def get_object(self, key: str) -> bytes | None:
         """An object of the environment's bucket, None when there is none."""
         bucket = self.outputs().bucket
@@ -163,6 +179,21 @@ class AwsCloud:
         """Write a secret's value."""
         self._aws.call(
             "secretsmanager", "put_secret_value", name, SecretId=name, SecretString=value.reveal()
+        )
+
+    def _targets(self, operation: str, host: str) -> None:
+        arn = self.outputs().primary_target_group_arn
+        targets = [{"Id": host}]
+        self._aws.call("elbv2", operation, f"{host} in {arn}", TargetGroupArn=arn, Targets=targets)
+
+    def _processes(self, operation: str, processes: Sequence[str]) -> None:
+        group = self.outputs().asg_name
+        self._aws.call(
+            "autoscaling",
+            operation,
+            group,
+            AutoScalingGroupName=group,
+            ScalingProcesses=list(processes),
         )
 
     def _group_members(self) -> list[str]:

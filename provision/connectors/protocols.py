@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -122,6 +122,18 @@ class Cloud(Protocol):
 
     def target_health(self) -> tuple[TargetHealth, ...]:
         """The primary target group as the load balancer sees it."""
+
+    def register(self, host: str) -> None:
+        """Put the host (its name) into the primary target group; no matter if it is there."""
+
+    def deregister(self, host: str) -> None:
+        """Take the host out of the primary target group; what it carries may end."""
+
+    def suspend(self, processes: Sequence[str]) -> None:
+        """Suspend these processes of the fleet's Auto Scaling group."""
+
+    def resume(self, processes: Sequence[str]) -> None:
+        """Resume these processes of the fleet's Auto Scaling group."""
 
     def get_object(self, key: str) -> bytes | None:
         """An object of the environment's bucket, None when there is none."""

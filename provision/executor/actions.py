@@ -12,6 +12,7 @@ from provision.commands import host_program
 from provision.commands.command import Command
 from provision.connectors.protocols import Clock, Cloud, Http, Shell, TemporaryKeys
 from provision.errors import HostError, KeysExpired, NotReady
+from provision.executor.calls import call_of
 from provision.executor.host_program import Say, follow
 from provision.executor.service import Traffic, ask
 from provision.facts.inventory import Host
@@ -19,10 +20,13 @@ from provision.planning import probe_key
 from provision.planning.plan import (
     AcceptProbeKey,
     Action,
-    ApplyRelease,
     AskThroughLoadBalancer,
+    Bake,
+    EnterTraffic,
+    FreeFleet,
+    HoldFleet,
+    LeaveTraffic,
     MirrorImages,
-    ProveGpu,
     PublishRelease,
     Run,
     SeedWeights,
@@ -50,7 +54,7 @@ class Did:
 
 def changes(step: Step) -> bool:
     """Whether the step changes something; the others only wait and may be cut at any time."""
-    return not isinstance(step.action, WaitReady | WaitInTraffic | AskThroughLoadBalancer)
+    return not isinstance(step.action, WaitReady | WaitInTraffic | AskThroughLoadBalancer | Bake)
 
 
 class Actions:
@@ -75,6 +79,12 @@ class Actions:
                 return self._accept_probe_key(key)
             case PublishRelease(release):
                 return self._publish(release)
+            case HoldFleet(processes):
+                self._cloud.suspend(processes)
+                return Did()
+            case FreeFleet(processes):
+                self._cloud.resume(processes)
+                return Did()
             case SetCurrent(release_id):
                 self._cloud.put_object(CURRENT, current_document(release_id))
                 return Did()
@@ -101,14 +111,27 @@ class Actions:
                 return self._upload(host, files, folder)
             case WaitReady(release_id, timeout_s):
                 return self._wait_ready(host, release_id, timeout_s, say)
-            case WaitInTraffic(timeout_s):
-                self._traffic.wait(host, timeout_s=timeout_s, stopped=self._stopped)
-                return Did()
+            case WaitInTraffic() | LeaveTraffic() | EnterTraffic():
+                return self._move_traffic(host, step.action, say)
             case SeedWeights():
                 return self._seed(host, step.action, say)
             case action:
                 report = follow(self._shell, host, self._command(action), say)
                 return Did(phases=report.phases)
+
+    def _move_traffic(
+        self, host: Host, action: WaitInTraffic | LeaveTraffic | EnterTraffic, say: Say
+    ) -> Did:
+        traffic, stopped = self._traffic, self._stopped
+        match action:
+            case WaitInTraffic(timeout_s):
+                traffic.wait(host, timeout_s=timeout_s, stopped=stopped)
+            case LeaveTraffic(timeout_s):
+                traffic.leave(host, timeout_s=timeout_s, stopped=stopped)
+            case EnterTraffic(timeout_s):
+                follow(self._shell, host, host_program.resume(), say)
+                traffic.enter(host, timeout_s=timeout_s, stopped=stopped)
+        return Did()
 
     def _seed(self, host: Host, action: SeedWeights, say: Say) -> Did:
         """Lend the host keys for the bucket, new ones for as long as each hour brings files."""
@@ -135,13 +158,8 @@ class Actions:
             case SeedWeights():
                 program = host_program.program_of(action.release_id)
                 return host_program.seed_weights(self._seed_document(action), program=program)
-            case ProveGpu(release_id, image, count):
-                program = host_program.program_of(release_id)
-                return host_program.prove_gpu(image, count=count, program=program)
-            case ApplyRelease(release_id):
-                return host_program.apply(release_id)
             case _:
-                raise TypeError(f"{type(action).__name__} does not belong to a host")
+                return call_of(action)
 
     def _accept_probe_key(self, key: Secret) -> Did:
         outputs = self._cloud.outputs()

@@ -58,9 +58,22 @@ class Executor:
             for wave in plan:
                 if wave.steps:
                     self._wave(wave, tally)
+            self._afterwards(plan, tally)
         return tally.outcome(
             interrupted=self._stop.is_set(), seconds=self._clock.monotonic() - begun
         )
+
+    def _afterwards(self, plan: Plan, tally: Tally) -> None:
+        """What is done in every ending; a step that fails does not keep the next from its turn."""
+        if not plan.afterwards or not tally.began:
+            return
+        wave = Wave("afterwards", plan.afterwards)
+        self._say(Event(Kind.WAVE, wave.title))
+        for step in plan.afterwards:
+            name = step.host.name if step.host else ENVIRONMENT
+            error = self._step(wave, name, step, tally)
+            if error is not None:
+                tally.failed(name, step, error, cut=False, rest=())
 
     def _wave(self, wave: Wave, tally: Tally) -> None:
         groups = tally.groups(wave)

@@ -13,8 +13,8 @@ from provision.errors import FleetError, HostError
 from provision.facts.host import HostFacts, parse
 from provision.facts.inventory import Host, Inventory
 from provision.planning import probe_key
-from provision.planning.deploy import Situation, Target
 from provision.planning.release import CURRENT, MANIFEST, parse_current
+from provision.planning.situation import Situation, Target
 from provision.secret import Secret
 
 _MOST_HOSTS_AT_ONCE = 64

@@ -16,11 +16,12 @@ TIER = "x-llm-tier"
 PRIMARY = "primary"
 PROBE = {"x-llm-probe": "1"}  # the load balancer sends it to our own hosts at any weights
 POLL_S = 2.0
+_SENT_TO = ("healthy", "unhealthy", "initial")  # unhealthy too: a group without a healthy target
 _QUESTION = "Say hello."
 
 
 class Traffic:
-    """Target health, asked for once a poll however many hosts wait for it."""
+    """Who is in traffic: target health is asked for once a poll however many hosts wait for it."""
 
     def __init__(self, cloud: Cloud, clock: Clock) -> None:
         self._cloud, self._clock = cloud, clock
@@ -44,6 +45,28 @@ class Traffic:
                     " look at the host's security group and `fab status`",
                 )
             self._clock.sleep(POLL_S)
+
+    def leave(self, host: Host, *, timeout_s: float, stopped: Callable[[], bool]) -> None:
+        """Take *host* out; return when nothing new is sent there, HostError when it still is."""
+        self._cloud.deregister(host.name)
+        until = self._clock.monotonic() + timeout_s
+        while True:
+            state, _ = self._state(host.name)
+            if state not in _SENT_TO:
+                return
+            if stopped() or self._clock.monotonic() >= until:
+                raise HostError(
+                    host.name,
+                    f"the load balancer still calls it {state} {timeout_s:.0f} s after it was"
+                    " taken out",
+                    hint="who else registers it? `fab status` shows who is in traffic",
+                )
+            self._clock.sleep(POLL_S)
+
+    def enter(self, host: Host, *, timeout_s: float, stopped: Callable[[], bool]) -> None:
+        """Put *host* in; return when it is healthy there, HostError when it never is."""
+        self._cloud.register(host.name)
+        self.wait(host, timeout_s=timeout_s, stopped=stopped)
 
     def _state(self, name: str) -> tuple[str, str]:
         with self._lock:

@@ -37,6 +37,11 @@ class Tally:
         for name, reason in plan.left_out.items():
             self.unreachable(name, HostUnreachable(name, reason))
 
+    @property
+    def began(self) -> bool:
+        """At least one step was begun, whatever came of it."""
+        return any(account.done or account.failed for account in self._accounts.values())
+
     def groups(self, wave: Wave) -> dict[str, tuple[Step, ...]]:
         """The steps that may run, by host; empty when the wave must not begin."""
         if self._blocked or (wave.needs_all and any(a.error for a in self._accounts.values())):

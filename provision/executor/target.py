@@ -9,10 +9,10 @@ from provision.catalog.instances import instance_type
 from provision.catalog.models import model as model_of
 from provision.config.environment import Environment, ModelChoice
 from provision.config.timeouts import chain
-from provision.planning.deploy import Target
 from provision.planning.disk import disk_for
 from provision.planning.plan import ImageSpec
 from provision.planning.release import assemble
+from provision.planning.situation import Target
 from provision.planning.sizing import require_fit, size
 from provision.render.release import render_release
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence, Set
 
 from provision.commands.host_program import release_folder
 from provision.config.environment import Environment
 from provision.errors import PlanError, Refused
 from provision.facts.host import HostFacts
-from provision.facts.inventory import Host, Inventory
-from provision.planning.disk import Disk
+from provision.facts.inventory import Host
 from provision.planning.plan import (
     AcceptProbeKey,
     ApplyRelease,
     AskThroughLoadBalancer,
-    ImageSpec,
     MirrorImages,
     Plan,
     ProveGpu,
@@ -29,63 +26,12 @@ from provision.planning.plan import (
     Wave,
 )
 from provision.planning.release import Release
-from provision.secret import Secret
+from provision.planning.rollout import CAREFUL, Move, Pace, free, hold, rollout
+from provision.planning.situation import Situation, Target, serves, serving
 
 TRAFFIC_TIMEOUT_S = 300.0
 ANSWER_TIMEOUT_S = 120.0
 _ON_THE_WAY = {"starting", "warming"}
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What shall run: a release, and the images and weights that it needs.
-
-    ``gated`` None: nobody knows whether the Hub asks for a token.
-    """
-
-    release: Release
-    images: tuple[ImageSpec, ...]
-    repository: str
-    revision: str
-    weights_folder: str  # in the environment's bucket
-    gated: bool | None = False
-    chat: bool = True
-    disk: Disk | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Situation:
-    """What is there now.
-
-    Attributes:
-        inventory: the hosts to deploy to.
-        facts: what each host said; a host without facts is in *unreachable* with the reason.
-        in_traffic: hosts that the load balancer calls healthy.
-        published: the release is in the bucket, whole.
-        weights_published: the weights are in the bucket, whole.
-        mirrored: image target -> the registry has it.
-        current: the release that booting hosts take.
-        hub_token: the environment holds a token for the Hub.
-        new_probe_key: the key to make known to the fronts, None when they have one already.
-        partial: only some of the fleet's hosts were asked for.
-    """
-
-    inventory: Inventory
-    facts: Mapping[str, HostFacts]
-    in_traffic: frozenset[str] = frozenset()
-    unreachable: Mapping[str, str] = field(default_factory=dict)
-    published: bool = False
-    weights_published: bool = False
-    mirrored: Mapping[str, bool] = field(default_factory=dict)
-    current: str | None = None
-    hub_token: bool = False
-    new_probe_key: Secret | None = None
-    partial: bool = False
-
-    @property
-    def reachable(self) -> tuple[Host, ...]:
-        """Hosts that can be worked on."""
-        return tuple(host for host in self.inventory if host.name in self.facts)
 
 
 def plan_deploy(
@@ -95,14 +41,15 @@ def plan_deploy(
     *,
     setup: Sequence[Wave] = (),
     hub_token_secret: str = "",
+    pace: Pace = CAREFUL,
     accept_downtime: bool = False,
 ) -> Plan:
     """Bring every host of *situation* to *target*; empty when all serve it already.
 
-    *setup* are the waves that make the hosts able to run containers at all. Raises Refused when
-    serving hosts would all restart at once (unless *accept_downtime*), when a disk is too small,
-    and when the weights need a token that is not there; PlanError when there is nobody to deploy
-    to.
+    *setup* are the waves that make the hosts able to run containers at all. Hosts that serve are
+    changed one after the other at *pace*, or with *accept_downtime* all at once. Raises Refused
+    when too few would serve meanwhile, and when the weights need a token that is not there;
+    PlanError when there is nobody to deploy to.
     """
     if not len(situation.inventory):
         raise PlanError(
@@ -112,13 +59,15 @@ def plan_deploy(
     if not situation.reachable:
         reasons = "\n".join(f"  {name}: {why}" for name, why in situation.unreachable.items())
         raise PlanError(f"no host can be reached\n{reasons}", hint="`fab doctor` finds the cause")
-    _guard_serving(target, situation, accept_downtime=accept_downtime)
+    moves = () if accept_downtime else tuple(_moves(target, situation))
+    rolled = rollout(moves, environment, pace, serving=len(serving(situation)))
     _guard_token(target, situation, hub_token_secret)
     waves = (
         *setup,
         _publish(target, situation),
         _fill_stores(environment, target, situation),
-        _start(environment, target, situation),
+        _start(environment, target, situation, later={move.host.name for move in moves}),
+        *((Wave("before", (hold(),)), *rolled) if rolled else ()),
     )
     work = tuple(wave for wave in waves if wave.steps)
     last = _finish(target, situation, changed=bool(work))
@@ -128,29 +77,17 @@ def plan_deploy(
         expects={host.name: situation.facts[host.name].release for host in situation.reachable},
         notes=tuple(_notes(target, situation)),
         left_out=dict(situation.unreachable),
+        afterwards=(free(),) if rolled else (),
     )
 
 
-def serves(host: Host, situation: Situation) -> bool:
-    """Whether clients get answers from the host now."""
-    facts = situation.facts[host.name]
-    if facts.release is None:
-        return False
-    return host.name in situation.in_traffic or (facts.agent or {}).get("state") == "ready"
-
-
-def _guard_serving(target: Target, situation: Situation, *, accept_downtime: bool) -> None:
-    restarted = [
-        host.name
-        for host in situation.reachable
-        if serves(host, situation) and situation.facts[host.name].release != target.release.id
-    ]
-    if restarted and not accept_downtime:
-        raise Refused(
-            f"{len(restarted)} host(s) serve now and would all restart at once:"
-            f" {_some(restarted)}; nothing was changed",
-            hint="deploy to free hosts with --hosts, or say --accept-downtime",
-        )
+def _moves(target: Target, situation: Situation) -> Iterator[Move]:
+    """Hosts that serve another release now."""
+    release = target.release
+    for host in situation.reachable:
+        facts = situation.facts[host.name]
+        if serves(host, situation) and facts.release != release.id:
+            yield Move(host, facts, True, release.id, _why(facts, release))
 
 
 def _guard_token(target: Target, situation: Situation, secret: str) -> None:
@@ -202,9 +139,12 @@ def _fill_stores(environment: Environment, target: Target, situation: Situation)
     return Wave("fill registry and bucket", tuple(steps))
 
 
-def _start(environment: Environment, target: Target, situation: Situation) -> Wave:
+def _start(
+    environment: Environment, target: Target, situation: Situation, *, later: Set[str]
+) -> Wave:
+    """Start what carries no traffic; hosts that do come *later*, in their turn."""
     steps: list[Step] = []
-    for host in situation.reachable:
+    for host in (host for host in situation.reachable if host.name not in later):
         steps += _start_one(environment, target, situation, host)
     return Wave("start", tuple(steps))
 

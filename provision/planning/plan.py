@@ -91,9 +91,13 @@ class ProveGpu:
 
 @dataclass(frozen=True, slots=True)
 class ApplyRelease:
-    """Switch the host to the release and start it (the host program does it, atomically)."""
+    """Switch the host to the release and start it (the host program does it, atomically).
+
+    With *restart* its containers start anew even when they are as wanted.
+    """
 
     release_id: str
+    restart: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,56 @@ class WaitInTraffic:
     """Wait until the load balancer calls the host healthy."""
 
     timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class HoldFleet:
+    """Suspend these *processes* of the Auto Scaling group."""
+
+    processes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FreeFleet:
+    """Resume these *processes* of the Auto Scaling group."""
+
+    processes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BeginMaintenance:
+    """Mark the host as away on purpose; the mark ends by itself after *lease_s*."""
+
+    lease_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveTraffic:
+    """Take the host out of the load balancer, and wait until it sends nothing new there."""
+
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class DrainHost:
+    """Wait until no engine of the host has anything to do."""
+
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class EnterTraffic:
+    """End the maintenance, put the host into the load balancer, wait until it is healthy there."""
+
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Bake:
+    """Watch the host for *seconds*: ready for the release all the time, nothing restarted."""
+
+    release_id: str
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +192,13 @@ Action = (
     | ApplyRelease
     | WaitReady
     | WaitInTraffic
+    | HoldFleet
+    | FreeFleet
+    | BeginMaintenance
+    | LeaveTraffic
+    | DrainHost
+    | EnterTraffic
+    | Bake
     | AskThroughLoadBalancer
     | SetCurrent
 )
@@ -184,7 +245,7 @@ class Plan:
 
     ``expects`` maps a host name to what it ran when the Plan was made; the executor stops with
     PlanError when that has changed. ``left_out`` maps a host that can't be reached to the reason:
-    it counts as failed.
+    it counts as failed. ``afterwards`` is done in every ending, once the first step began.
     """
 
     title: str
@@ -192,6 +253,7 @@ class Plan:
     expects: dict[str, str | None] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     left_out: dict[str, str] = field(default_factory=dict)
+    afterwards: tuple[Step, ...] = ()
 
     def __bool__(self) -> bool:
         return any(wave.steps for wave in self.waves)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from provision.connectors.protocols import Stamped, TargetHealth, TemporaryKeys, Written
 from provision.errors import Conflict, FleetError
@@ -21,6 +21,7 @@ class FakeCloud:
         images: tag -> digest.
         secrets: name -> value; a name that is not there was never provisioned: an error.
         health: host -> target state, or a list of states told one after the other.
+        after_register: host -> its states once it was registered (else healthy at once).
         failures: call name -> error to raise.
         log: every call that changes or hands out something.
         server_time: the clock of AWS, which has nothing to do with any other.
@@ -44,6 +45,7 @@ class FakeCloud:
             outputs.hub_token_secret: None,
         }
         self.health: dict[str, list[str]] = {}
+        self.after_register: dict[str, list[str]] = {}
         self.failures: dict[str, FleetError] = {}
         self.log: list[str] = []
         self.server_time = 1_800_000_000.0
@@ -68,6 +70,32 @@ class FakeCloud:
                 TargetHealth(host, states.pop(0) if len(states) > 1 else states[0])
                 for host, states in self.health.items()
             )
+
+    def register(self, host: str) -> None:
+        """The host becomes healthy at the next look, unless the test said otherwise before."""
+        self._fail("register")
+        with self._lock:
+            self.log.append(f"register {host}")
+            self.health[host] = self.after_register.get(host, ["healthy"])
+
+    def deregister(self, host: str) -> None:
+        """The host is draining from the next look on."""
+        self._fail("deregister")
+        with self._lock:
+            self.log.append(f"deregister {host}")
+            self.health[host] = ["draining"]
+
+    def suspend(self, processes: Sequence[str]) -> None:
+        """Keep it in the log."""
+        self._fail("suspend")
+        with self._lock:
+            self.log.append(f"suspend {' '.join(processes)}")
+
+    def resume(self, processes: Sequence[str]) -> None:
+        """Keep it in the log."""
+        self._fail("resume")
+        with self._lock:
+            self.log.append(f"resume {' '.join(processes)}")
 
     def get_object(self, key: str) -> bytes | None:
         """The object, None when there is none."""

@@ -74,7 +74,9 @@ def test_runs_alone(program: Path) -> None:
     words = [sys.executable, "-I", "-S", str(program), "--help"]
     done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False, cwd="/")
     assert (done.returncode, done.stderr) == (0, "")
-    commands = "{apply,maintain,drain,resume,wait,status,seed-weights,mirror,prove-gpu,boot,serve}"
+    commands = (
+        "{apply,maintain,drain,resume,bake,wait,status,seed-weights,mirror,prove-gpu,boot,serve}"
+    )
     assert commands in done.stdout
 
 

@@ -16,9 +16,10 @@ from provision.errors import CloudError, HostUnreachable, NotReady, PlanError
 from provision.executor.executor import Executor
 from provision.executor.outcome import Event, Kind, Listener, Outcome
 from provision.facts.inventory import Host, Inventory
-from provision.planning.deploy import Situation, Target, plan_deploy
+from provision.planning.deploy import plan_deploy
 from provision.planning.plan import ImageSpec, Plan, Run, Step, Wave
 from provision.planning.release import assemble
+from provision.planning.situation import Situation, Target
 from provision.secret import Secret
 from provision.testing import samples
 from provision.testing.clock import FakeClock

@@ -9,9 +9,10 @@ import pytest
 from provision.commands.command import Command
 from provision.errors import PlanError, Refused
 from provision.facts.inventory import Inventory
-from provision.planning.deploy import Situation, Target, plan_deploy
+from provision.planning.deploy import plan_deploy
 from provision.planning.plan import ImageSpec, Plan, Run, Step, UploadFiles, Wave
 from provision.planning.release import assemble
+from provision.planning.situation import Situation, Target
 from provision.secret import Secret
 from provision.testing import samples
 
@@ -127,11 +128,30 @@ def test_a_broken_engine_is_started_again(state: str | None) -> None:
 
 @pytest.mark.parametrize("in_traffic", [True, False])
 def test_a_changed_release_never_restarts_serving_hosts_at_once(in_traffic: bool) -> None:
-    """Hosts that answer clients now are not restarted together unless downtime is accepted."""
+    """Hosts that answer clients now go one after the other, whatever the load balancer thinks."""
     facts = {host.name: samples.serving("r-000000000000") for host in HOSTS}
     traffic = frozenset(host.name for host in HOSTS) if in_traffic else frozenset()
     situation = new_fleet(facts=facts, in_traffic=traffic)
-    with pytest.raises(Refused, match=r"hosts?.*serve now") as refused:
+    planned = plan(situation)
+
+    assert [wave.title for wave in planned][2:] == [
+        "before",
+        "change i-1: 2 of 3 keep serving",
+        "change i-2: 2 of 3 keep serving",
+        "change i-3: 2 of 3 keep serving",
+        "finish",
+    ]
+    assert [step.summary for step in planned.afterwards] == ["free the group"]
+    at_once = plan(situation, accept_downtime=True)
+    assert [wave.title for wave in at_once][2:] == ["start", "finish"]
+    assert at_once.afterwards == ()
+
+
+def test_the_only_serving_host_is_not_taken_away() -> None:
+    """Without a second engine a change is downtime, which somebody must accept."""
+    facts = {**new_fleet().facts, "i-1": samples.serving("r-000000000000")}
+    situation = new_fleet(facts=facts, in_traffic=frozenset({"i-1"}))
+    with pytest.raises(Refused, match=r"with 1 away 0 would, and at least 1 must") as refused:
         plan(situation)
     assert "--accept-downtime" in refused.value.hint
     assert plan(situation, accept_downtime=True)

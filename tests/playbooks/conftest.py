@@ -17,7 +17,7 @@ from provision.connectors.protocols import Answer
 from provision.executor import gather
 from provision.executor.target import target_of
 from provision.facts.host import HostFacts
-from provision.planning.deploy import Target
+from provision.planning.situation import Target
 from provision.secret import Secret
 from provision.testing import samples
 from provision.testing.clock import FakeClock

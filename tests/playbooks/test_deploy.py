@@ -163,14 +163,29 @@ def test_an_engine_that_never_gets_healthy(fleet: Fleet) -> None:
 
 
 def test_serving_hosts_are_not_restarted_at_once(fleet: Fleet) -> None:
-    """Exit 3 without --accept-downtime."""
+    """One leaves traffic, is changed and comes back before the next one leaves."""
     fleet.facts = {name: samples.serving("r-000000000000") for name in fleet.facts}
     fleet.shell.prepare("*readlink*", Result(0, "r-000000000000\n"))
+    assert fleet.run("deploy", "--yes").code == 0
+    assert [line for line in fleet.cloud.log if "register " in line] == [
+        "deregister i-1",
+        "register i-1",
+        "deregister i-2",
+        "register i-2",
+    ]
+    assert "suspend Launch Terminate ReplaceUnhealthy" in fleet.cloud.log
+    assert fleet.cloud.log[-1] == "resume Launch Terminate ReplaceUnhealthy"
+
+
+def test_the_only_serving_host_needs_a_word(fleet: Fleet) -> None:
+    """Exit 3 without --accept-downtime, and nothing was changed."""
+    fleet.facts["i-1"] = samples.serving("r-000000000000")
+    fleet.cloud.health = {"i-1": ["healthy"]}
+    fleet.shell.prepare("*readlink*", Result(0, "r-000000000000\n"), host="i-1")
     refused = fleet.run("deploy", "--yes")
     assert refused.code == 3
-    assert "serve now and would all restart at once" in refused.err
+    assert "with 1 away 0 would, and at least 1 must; nothing was changed" in refused.err
     assert fleet.cloud.log == []
-    assert fleet.run("deploy", "--yes", "--accept-downtime").code == 0
 
 
 def joining(fleet: Fleet, monkeypatch: pytest.MonkeyPatch, facts: HostFacts | Exception) -> None:

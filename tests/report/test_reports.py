@@ -16,9 +16,10 @@ from provision.executor.outcome import Event, HostOutcome, Kind, Outcome, StepDo
 from provision.facts.host import GpuFacts
 from provision.facts.inventory import Inventory
 from provision.planning.benchmark import Benchmark, Level, Percentiles
-from provision.planning.deploy import Situation, Target, plan_deploy
+from provision.planning.deploy import plan_deploy
 from provision.planning.plan import ImageSpec, Plan
 from provision.planning.release import assemble
+from provision.planning.situation import Situation, Target
 from provision.planning.status import rows
 from provision.report import benchmark, lines, outcome, plan, status, waterfall
 from provision.secret import Secret

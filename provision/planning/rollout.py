@@ -1,0 +1,171 @@
+"""Changing hosts while the fleet serves: who is away when, and what each goes through. Pure.
+
+A host leaves traffic before its engine is told anything, is emptied, gets what it shall run in its
+own place, is warmed, comes back, and is watched for a while; only then the next one goes. No spare
+GPU is needed, and no request is lost: the load balancer sends none to a host that is away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from provision.config.environment import Environment
+from provision.config.timeouts import chain
+from provision.errors import Refused, UsageError
+from provision.facts.host import HostFacts
+from provision.facts.inventory import Host
+from provision.planning.plan import (
+    ApplyRelease,
+    Bake,
+    BeginMaintenance,
+    DrainHost,
+    EnterTraffic,
+    FreeFleet,
+    HoldFleet,
+    LeaveTraffic,
+    Step,
+    WaitReady,
+    Wave,
+)
+
+TRAFFIC_TIMEOUT_S = 300.0
+LEAVE_TIMEOUT_S = 60.0
+_MARGIN_S = 120.0
+_NOTHING_TO_EMPTY = {"hung", "crash-loop", "stopped", "no-release"}
+
+# What the Auto Scaling group would do to a host that is away. (AZRebalance is off for good.)
+HELD = ("Launch", "Terminate", "ReplaceUnhealthy")
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How many hosts may be away at a time, how many must serve, how long a new one is watched."""
+
+    max_unavailable: int = 1
+    min_healthy: int = 1
+    bake_s: float = 30.0
+
+
+CAREFUL = Pace()
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One host, and the release that it shall run; with *restart* also when it runs it already."""
+
+    host: Host
+    facts: HostFacts
+    in_traffic: bool
+    wanted: str
+    why: str
+    restart: bool = False
+
+    @property
+    def away(self) -> bool:
+        """It gets no requests now, so changing it costs no capacity."""
+        return not self.in_traffic
+
+
+def at_a_time(said: str, hosts: int) -> int:
+    """``2`` or ``25%`` of *hosts* (rounded down, at least one). Raises UsageError."""
+    number, percent = said.removesuffix("%"), said.endswith("%")
+    if not number.isdecimal() or int(number) == 0 or (percent and int(number) > 100):
+        raise UsageError(
+            f"--max-unavailable {said!r} is no number of hosts", hint="say 1, 2 or 25%"
+        )
+    return max(1, hosts * int(number) // 100) if percent else int(number)
+
+
+def rollout(
+    moves: Sequence[Move], environment: Environment, pace: Pace, *, serving: int
+) -> tuple[Wave, ...]:
+    """The waves in which *moves* happen; *serving* hosts get traffic now, in all of the fleet.
+
+    Hosts that are away already come first, then one that serves alone, then ``max_unavailable`` at
+    a time; a wave begins only when all before it went well. Raises Refused when fewer than
+    ``min_healthy`` hosts would serve meanwhile.
+    """
+    idle = [move for move in moves if move.away]
+    busy = [move for move in moves if not move.away]
+    _guard(busy, pace, serving)
+    waves = []
+    if idle:
+        title = f"bring back {_names(idle)}: {serving} of {serving} keep serving"
+        waves.append(_wave(title, idle, environment, pace))
+    for batch in _batches(busy, pace.max_unavailable):
+        left = serving - len(batch)
+        title = f"change {_names(batch)}: {left} of {serving} keep serving"
+        waves.append(_wave(title, batch, environment, pace))
+    return tuple(waves)
+
+
+def hold() -> Step:
+    """No host is launched, ended or replaced while some are away on purpose."""
+    names = ", ".join(HELD)
+    return Step(None, "hold the group", f"suspends {names}", HoldFleet(HELD))
+
+
+def free() -> Step:
+    """The group does again what it is for."""
+    return Step(None, "free the group", f"resumes {', '.join(HELD)}", FreeFleet(HELD))
+
+
+def _guard(busy: Sequence[Move], pace: Pace, serving: int) -> None:
+    most = min(pace.max_unavailable, len(busy))
+    if busy and serving - most < pace.min_healthy:
+        raise Refused(
+            f"{serving} host(s) serve; with {most} away {serving - most} would,"
+            f" and at least {pace.min_healthy} must; nothing was changed",
+            hint="fewer at a time (--max-unavailable), a host more (fleet.hosts),"
+            " or --accept-downtime",
+        )
+
+
+def _batches(busy: Sequence[Move], size: int) -> Iterator[Sequence[Move]]:
+    """The first alone: what is wrong with a release shows on one host."""
+    if busy:
+        yield busy[:1]
+    for start in range(1, len(busy), size):
+        yield busy[start : start + size]
+
+
+def _wave(title: str, moves: Sequence[Move], environment: Environment, pace: Pace) -> Wave:
+    steps = [step for move in moves for step in _steps(move, environment, pace)]
+    return Wave(title, tuple(steps), needs_all=True)
+
+
+def _steps(move: Move, environment: Environment, pace: Pace) -> Iterator[Step]:
+    host, release = move.host, move.wanted
+    ready_s = float(environment.health.ready_timeout_s)
+    drain_s = float(chain(environment.engine).front_read_s)
+    if not move.away:
+        lease = BeginMaintenance(ready_s + drain_s + TRAFFIC_TIMEOUT_S + _MARGIN_S)
+        yield Step(host, "mark as away on purpose", "ends by itself if nobody does", lease)
+        leave = LeaveTraffic(LEAVE_TIMEOUT_S)
+        yield Step(host, "leave traffic", "before the engine is told anything", leave)
+        state = (move.facts.agent or {}).get("state")
+        if state not in _NOTHING_TO_EMPTY:
+            reason = f"what runs may end, for {drain_s:.0f} s at most"
+            yield Step(host, "wait until it is empty", reason, DrainHost(drain_s))
+    if _needs_start(move):
+        start = ApplyRelease(release, restart=move.restart)
+        yield Step(host, f"start {release}", move.why, start)
+    yield Step(host, "wait until ready", "the agent warms the engine", WaitReady(release, ready_s))
+    reason = "registered, and healthy to the load balancer"
+    yield Step(host, "enter traffic", reason, EnterTraffic(TRAFFIC_TIMEOUT_S))
+    if pace.bake_s:
+        reason = "no restart, no missed canary"
+        yield Step(host, f"watch it for {pace.bake_s:.0f} s", reason, Bake(release, pace.bake_s))
+
+
+def _needs_start(move: Move) -> bool:
+    agent = move.facts.agent or {}
+    there = move.facts.release == move.wanted and agent.get("ready_for") == move.wanted
+    return move.restart or not there
+
+
+def _names(moves: Sequence[Move], limit: int = 3) -> str:
+    names = [move.host.name for move in moves]
+    shown = ", ".join(names[:limit])
+    return f"{shown} and {len(names) - limit} more" if len(names) > limit else shown

@@ -1,0 +1,84 @@
+"""What shall run, and what is there now: the two values that every plan for hosts begins with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from provision.facts.host import HostFacts
+from provision.facts.inventory import Host, Inventory
+from provision.planning.disk import Disk
+from provision.planning.plan import ImageSpec
+from provision.planning.release import Release
+from provision.secret import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What shall run: a release, and the images and weights that it needs.
+
+    ``gated`` None: nobody knows whether the Hub asks for a token.
+    """
+
+    release: Release
+    images: tuple[ImageSpec, ...]
+    repository: str
+    revision: str
+    weights_folder: str  # in the environment's bucket
+    gated: bool | None = False
+    chat: bool = True
+    disk: Disk | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What is there now.
+
+    Attributes:
+        inventory: the hosts to deploy to.
+        facts: what each host said; a host without facts is in *unreachable* with the reason.
+        in_traffic: hosts that the load balancer calls healthy.
+        published: the release is in the bucket, whole.
+        weights_published: the weights are in the bucket, whole.
+        mirrored: image target -> the registry has it.
+        current: the release that booting hosts take.
+        hub_token: the environment holds a token for the Hub.
+        new_probe_key: the key to make known to the fronts, None when they have one already.
+        partial: only some of the fleet's hosts were asked for.
+    """
+
+    inventory: Inventory
+    facts: Mapping[str, HostFacts]
+    in_traffic: frozenset[str] = frozenset()
+    unreachable: Mapping[str, str] = field(default_factory=dict)
+    published: bool = False
+    weights_published: bool = False
+    mirrored: Mapping[str, bool] = field(default_factory=dict)
+    current: str | None = None
+    hub_token: bool = False
+    new_probe_key: Secret | None = None
+    partial: bool = False
+
+    @property
+    def reachable(self) -> tuple[Host, ...]:
+        """Hosts that can be worked on."""
+        return tuple(host for host in self.inventory if host.name in self.facts)
+
+
+def serves(host: Host, situation: Situation) -> bool:
+    """Whether clients get answers from the host now."""
+    facts = situation.facts[host.name]
+    if facts.release is None:
+        return False
+    agent = facts.agent or {}
+    ready = agent.get("state") == "ready" and not agent.get("maintenance")
+    return host.name in situation.in_traffic or ready
+
+
+def serving(situation: Situation) -> frozenset[str]:
+    """Names of the hosts from which clients get answers now.
+
+    A host that is ready and not in traffic yet counts: it will be in the next moment.
+    """
+    ready = {host.name for host in situation.reachable if serves(host, situation)}
+    return situation.in_traffic | ready
