@@ -56,7 +56,7 @@ class Option:
     """The whole bill with the instances paid another way. None is unknown, and *note* says why.
 
     ``amortised`` is ``monthly`` plus the upfront part spread over the term. A spot option has a
-    ``low`` and a ``high`` beside the median.
+    ``low`` and a ``high`` beside the median. *verified* is False when a price in it is not.
     """
 
     name: str
@@ -66,6 +66,7 @@ class Option:
     low: Decimal | None = None
     high: Decimal | None = None
     note: str = ""
+    verified: bool = True
 
 
 @dataclass(frozen=True, slots=True)

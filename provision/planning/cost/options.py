@@ -65,7 +65,7 @@ def _committed(name: str, month: Month, rest: Decimal) -> Option:
         spread += cents(group.hosts * one.upfront_monthly)
         sure = sure and one.origin.status is not Status.MEMORY
     note = "" if sure else "unverified price"
-    return Option(name, monthly, upfront, monthly + spread, note=note)
+    return Option(name, monthly, upfront, monthly + spread, note=note, verified=sure)
 
 
 def _block(month: Month, rest: Decimal) -> Option:
