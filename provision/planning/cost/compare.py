@@ -1,0 +1,195 @@
+"""Instance types for one model: which fit, what they carry, and what a token costs on each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, Decimal
+
+from provision.catalog.instances import InstanceType
+from provision.catalog.model import Model
+from provision.catalog.prices.book import PriceBook
+from provision.catalog.prices.price import MILLION, Origin
+from provision.config.environment import EngineSettings, ModelCacheSettings
+from provision.planning.cost.break_even import PEAK_FACTOR
+from provision.planning.cost.capacity import Capacity, roofline
+from provision.planning.cost.fleet_price import PRICINGS, HostPrice, host_prices
+from provision.planning.cost.money import HOURS_PER_MONTH
+from provision.planning.cost.throughput import Mix, engine_of
+from provision.planning.cost.usage import SECONDS_PER_HOUR
+from provision.planning.sizing import Sizing, size
+from provision.planning.start_time import StartTime, estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a comparison is about.
+
+    Attributes:
+        requests: a month, None: only unit prices are asked for.
+        hours: of the month.
+        peak_factor: the busiest hour against the average; its inverse is the duty at which tokens
+            are priced.
+    """
+
+    model: Model
+    region: str
+    engine: EngineSettings
+    mix: Mix
+    requests: int | None = None
+    hours: Decimal = HOURS_PER_MONTH
+    peak_factor: Decimal = PEAK_FACTOR
+
+    @property
+    def seconds(self) -> Decimal:
+        """Of the month."""
+        return self.hours * SECONDS_PER_HOUR
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One instance type. What does not fit has no capacity, no start and no hosts.
+
+    Attributes:
+        capacity: of one host; None too when nobody knows the GPU's figures.
+        prices: the ways to pay whose price is known.
+        hosts: that the asked traffic needs in its busiest hour, None: nothing was asked.
+    """
+
+    sizing: Sizing
+    capacity: Capacity | None
+    prices: Mapping[str, HostPrice]
+    start: StartTime | None
+    hosts: int | None
+    tokens_per_request: int
+    peak_factor: Decimal
+    hours: Decimal
+
+    @property
+    def name(self) -> str:
+        """The instance type."""
+        return self.sizing.instance.name
+
+    @property
+    def tokens_per_s(self) -> Decimal | None:
+        """Prompt and answer tokens a second of a full host."""
+        if self.capacity is None:
+            return None
+        return self.capacity.requests_per_s * self.tokens_per_request
+
+    def usd_per_1m(self, pricing: str) -> Decimal | None:
+        """US dollars per million tokens at the duty that the peak factor leaves.
+
+        None when the price or the capacity is unknown.
+        """
+        full = self.usd_per_1m_full(pricing)
+        return None if full is None else full * self.peak_factor
+
+    def usd_per_1m_full(self, pricing: str) -> Decimal | None:
+        """The same on a host that is never idle."""
+        price = self.prices.get(pricing)
+        if price is None or not self.tokens_per_s:
+            return None
+        return price.usd_per_hour / (self.tokens_per_s * SECONDS_PER_HOUR) * MILLION
+
+    def monthly(self, pricing: str) -> Decimal | None:
+        """US dollars a month for the hosts that the asked traffic needs."""
+        price = self.prices.get(pricing)
+        return (
+            None if price is None or self.hosts is None else price.monthly(self.hours) * self.hosts
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Types that the region sells, those that fit first and the cheapest token first.
+
+    Attributes:
+        unsold: types of the catalogue that the region does not sell.
+        assumptions: what the figures stand on, by name, in words.
+    """
+
+    question: Question
+    candidates: tuple[Candidate, ...]
+    unsold: tuple[str, ...]
+    assumptions: Mapping[str, str]
+    warnings: tuple[str, ...]
+    price_date: str
+
+    @property
+    def fitting(self) -> tuple[Candidate, ...]:
+        """Those on which the model fits."""
+        return tuple(one for one in self.candidates if one.sizing.fits)
+
+    @property
+    def pricings(self) -> tuple[str, ...]:
+        """Ways to pay of which at least one fitting type has a price."""
+        return tuple(p for p in PRICINGS if any(p in one.prices for one in self.fitting))
+
+    def cheapest(self, pricing: str) -> Candidate | None:
+        """The type with the least to pay: a month for the asked traffic, else a token."""
+        by_price = [(cost, one) for one in self.fitting if (cost := self._cost(one, pricing))]
+        return min(by_price, key=lambda pair: (pair[0], pair[1].name), default=(None, None))[1]
+
+    def _cost(self, candidate: Candidate, pricing: str) -> Decimal | None:
+        if self.question.requests is None:
+            return candidate.usd_per_1m(pricing)
+        return candidate.monthly(pricing)
+
+
+def candidate(
+    instance: InstanceType,
+    question: Question,
+    book: PriceBook,
+    *,
+    cache: ModelCacheSettings,
+    hub_token: bool = True,
+) -> Candidate:
+    """*instance* under *question*. Raises CatalogError when the region does not sell it."""
+    sizing = size(question.model, instance, question.engine, hub_token=hub_token, candidates=())
+    capacity = _capacity(sizing, question)
+    return Candidate(
+        sizing=sizing,
+        capacity=capacity,
+        prices=host_prices(book, instance.name, question.region),
+        start=estimate(sizing, cache) if sizing.fits else None,
+        hosts=_hosts(capacity, question),
+        tokens_per_request=question.mix.tokens,
+        peak_factor=question.peak_factor,
+        hours=question.hours,
+    )
+
+
+def in_order(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
+    """Those that fit first, by the cheapest token on demand; an unknown price comes last."""
+    return tuple(sorted(candidates, key=_rank))
+
+
+def origins(candidates: Iterable[Candidate]) -> Iterable[Origin]:
+    """Where the prices of those that fit come from."""
+    return (price.origin for one in candidates if one.sizing.fits for price in one.prices.values())
+
+
+def _rank(one: Candidate) -> tuple[bool, bool, Decimal, str]:
+    price = one.usd_per_1m("on-demand")
+    return (not one.sizing.fits, price is None, price or Decimal(0), one.name)
+
+
+def _capacity(sizing: Sizing, question: Question) -> Capacity | None:
+    if not sizing.fits:
+        return None
+    settings = question.engine
+    engine = engine_of(
+        sizing,
+        gpu_memory_utilization=settings.gpu_memory_utilization,
+        kv_cache_dtype=settings.kv_cache_dtype,
+        max_num_seqs=settings.max_num_seqs,
+    )
+    return roofline(engine, question.mix, sizing.replicas_per_host) if engine else None
+
+
+def _hosts(capacity: Capacity | None, question: Question) -> int | None:
+    if capacity is None or question.requests is None:
+        return None
+    each = capacity.requests_per_s * question.seconds / question.peak_factor
+    return max(1, int((question.requests / each).to_integral_value(rounding=ROUND_CEILING)))
