@@ -12,7 +12,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import re
 import resource
 import socket
 import subprocess
@@ -139,19 +138,19 @@ def fleet() -> Facts:
     return {
         "program": sha256(program) if os.path.isfile(program) else None,
         "release": os.path.basename(os.readlink(current)) if os.path.islink(current) else None,
-        "releases": [n for n in names_in(f"{HOME}/releases") if re.fullmatch(r"r-\w+", n)],
+        "releases": [n for n in names_in(f"{HOME}/releases") if n[:2] == "r-" and "." not in n],
     }
 
 
 def agent() -> Any:
     try:
-        return get(socket.create_connection(("127.0.0.1", 8081), timeout=3), "/status")
+        return get(socket.AF_INET, ("127.0.0.1", 8081), "/status", 3)
     except (OSError, ValueError):
         return None
 
 
 def listening() -> List[int]:
-    """TCP ports that somebody listens on."""
+    """TCP ports that somebody listens on: milliseconds of the kernel's time on a large host."""
     tables = (read(f"/proc/net/{name}") or "" for name in ("tcp", "tcp6"))
     rows = [line.split() for table in tables for line in table.splitlines()]
     return sorted({int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == "0A"})
@@ -255,15 +254,14 @@ def sha256(path: str) -> str:
 
 
 def docker_api(path: str) -> Any:
-    wire = socket.socket(socket.AF_UNIX)
-    wire.settimeout(8)
-    wire.connect(DOCKER_SOCKET)
-    return get(wire, path)
+    return get(socket.AF_UNIX, DOCKER_SOCKET, path, 8)
 
 
-def get(wire: socket.socket, path: str) -> Any:
+def get(family: int, address: Any, path: str, timeout_s: float) -> Any:
     """A JSON document over HTTP/1.0, whose answers are whole and end with the connection."""
-    with wire, wire.makefile("rwb") as stream:
+    with socket.socket(family) as wire, wire.makefile("rwb") as stream:
+        wire.settimeout(timeout_s)
+        wire.connect(address)  # resolves nothing: that would load Unicode's tables of names
         stream.write(f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
         stream.flush()
         head, _, body = stream.read().partition(b"\r\n\r\n")
@@ -293,8 +291,8 @@ def ask_all(questions: List[Callable[[], Any]]) -> Facts:
 
 
 BASIC: List[Callable[[], Any]] = [system, docker, images, containers, toolkit, nvidia, disks]
-BASIC += [fleet, agent, listening, memory, package_lock]
-THOROUGH = [bus, kernel, fabric_manager, compute_apps, cdi, engine_gpus]
+BASIC += [fleet, agent, memory, package_lock]
+THOROUGH = [listening, bus, kernel, fabric_manager, compute_apps, cdi, engine_gpus]
 
 if __name__ == "__main__":
-    json.dump(ask_all(BASIC + (THOROUGH if "thorough" in sys.argv else [])), sys.stdout)
+    sys.stdout.write(json.dumps(ask_all(BASIC + (THOROUGH if "thorough" in sys.argv else []))))

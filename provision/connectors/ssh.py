@@ -11,7 +11,7 @@ from provision.commands.command import Command, Result
 from provision.commands.hints import hint, sudo_refused
 from provision.commands.upload import pack, unpack
 from provision.config.environment import AccessSettings
-from provision.connectors.ssh_channel import Lost, OutOfTime, execute
+from provision.connectors.ssh_channel import Lost, OutOfTime, ShellChannel
 from provision.connectors.ssh_link import Link, Route, connect
 from provision.errors import CommandFailed, HostUnreachable
 from provision.facts.inventory import Host
@@ -79,16 +79,11 @@ class FabricShell:
     def _execute(
         self, host: Host, command: Command, stdin: bytes, on_line: Callable[[str], None] | None
     ) -> Result:
-        link, channel = self._channel(host)
+        link, shell = self._shell(host)
         try:
-            with channel:
-                result = execute(
-                    channel,
-                    self._spell(command),
-                    stdin=stdin,
-                    timeout_s=command.timeout_s,
-                    on_line=on_line,
-                )
+            result = shell.run(
+                self._spell(command), stdin=stdin, timeout_s=command.timeout_s, on_line=on_line
+            )
         except OutOfTime as error:
             raise _too_slow(host, command, error.result) from error
         except (Lost, EOFError, OSError, paramiko.SSHException) as error:
@@ -98,6 +93,8 @@ class FabricShell:
                 f"the connection was lost during: {command.display()}",
                 hint="it may still run on the host: look before you repeat it (`fab status`)",
             ) from error
+        finally:
+            link.give_back(shell)
         if sudo_refused(result.stderr) and not result:
             raise _no_sudo(host, command, result, self._route.access.user)
         return result
@@ -106,16 +103,16 @@ class FabricShell:
         root = self._route.access.user == "root" or not command.sudo
         return command.shell() if root else f"sudo -n -- {command.shell()}"
 
-    def _channel(self, host: Host) -> tuple[Link, paramiko.Channel]:
+    def _shell(self, host: Host) -> tuple[Link, ShellChannel]:
         timeout_s = self._route.access.connect_timeout_s
         link = self._link(host)
         try:
-            return link, link.open_channel(timeout_s)
+            return link, link.take_shell(timeout_s)
         except (EOFError, OSError, paramiko.SSHException):
             self._forget(host, link)  # it ended while idle; nothing has begun, so again is safe
         link = self._link(host)
         try:
-            return link, link.open_channel(timeout_s)
+            return link, link.take_shell(timeout_s)
         except (EOFError, OSError, paramiko.SSHException) as error:
             self._forget(host, link)
             raise HostUnreachable(

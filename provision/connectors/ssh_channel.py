@@ -1,18 +1,43 @@
-"""One command on one SSH channel: input in, lines out, within its time."""
+"""One shell kept open on one SSH channel: many commands, each apart from the others."""
 
 from __future__ import annotations
 
-import select
+import secrets
+import threading
 import time
-from collections import deque
 from collections.abc import Callable
 
 import paramiko
 
 from provision.commands.command import Result
+from provision.connectors.ssh_output import Framed, Output
 
+# The person's shell runs its start-up file once, for this line; nothing below reads it again.
+SHELL = "exec bash --norc --noprofile -s"
 _BLOCK = 65536
-_KEPT_LINES = 1000  # of a stream that may run for hours
+
+# Bash takes a braced group in whole before it runs any of it, so a frame that is cut off on its way
+# does nothing, and what follows it on the wire is the command's input. Output and errors are marked
+# on their own streams, at both ends.
+_FRAME = """\
+{{
+_llm_fleet_marks() {{ printf "$@"; printf "$@" >&2; }}
+_llm_fleet_marks '\\036%s<' {token}
+{work}
+_llm_fleet_marks '\\036%s>%d\\036' {token} "$status"
+}}
+"""
+_WITHOUT_INPUT = """\
+( {line}
+) </dev/null
+status=$?"""
+# The drain takes what the command left unread: bash would run it. Should the drain be killed, head
+# fails, and the shell must not read on.
+_WITH_INPUT = """\
+head -c {size} | {{ ( {line}
+); status=$?; while read -r -d "" _; do :; done; exit "$status"; }}
+ends=("${{PIPESTATUS[@]}}") status=${{ends[1]}}
+[ "${{ends[0]}}" = 0 ] || exit "$status\""""
 
 
 class OutOfTime(Exception):
@@ -27,93 +52,109 @@ class Lost(Exception):
     """The connection ended before the command did."""
 
 
-def execute(
-    channel: paramiko.Channel,
-    line: str,
-    *,
-    stdin: bytes,
-    timeout_s: float,
-    on_line: Callable[[str], None] | None = None,
-) -> Result:
-    """Run *line* in the host's shell. With *on_line* its output is handed out as it comes.
+class ShellChannel:
+    """A shell on a host; for one command at a time. Raises what paramiko does when it opens."""
 
-    Raises OutOfTime, Lost.
-    """
-    begun = time.monotonic()
-    out, err = _Output(on_line), _Output(None)
-    channel.settimeout(timeout_s)
-    channel.exec_command(line)
-    _send(channel, stdin)
-    ended = _follow(channel, out, err, deadline=begun + timeout_s)
-    code = channel.exit_status if ended else 124
-    result = Result(code, out.end(), err.end(), time.monotonic() - begun)
-    if not ended:
-        raise OutOfTime(result)
-    if code == -1 and not _alive(channel):
-        raise Lost
-    return result
+    def __init__(self, channel: paramiko.Channel, timeout_s: float) -> None:
+        self._channel = channel
+        self._bell = _Bell()
+        channel.in_buffer.set_event(self._bell)
+        channel.in_stderr_buffer.set_event(self._bell)
+        channel.settimeout(timeout_s)
+        channel.exec_command(SHELL)
+        self.usable = True
 
+    def run(
+        self,
+        line: str,
+        *,
+        stdin: bytes = b"",
+        timeout_s: float,
+        on_line: Callable[[str], None] | None = None,
+    ) -> Result:
+        """Run *line*. With *on_line* its output is handed out as it comes.
 
-def _send(channel: paramiko.Channel, data: bytes) -> None:
-    """Give *data* to the command. One that ends without reading it says why on its own."""
-    try:
-        if data:
-            channel.sendall(data)
-        channel.shutdown_write()
-    except OSError:
-        return
+        Raises OutOfTime, Lost. After these, and after a command that ended its shell, the channel
+        is not ``usable`` any more.
+        """
+        begun = time.monotonic()
+        token = secrets.token_hex(16)  # nobody can print what nobody can guess
+        out, err = Framed(token, Output(on_line)), Framed(token, Output())
+        self.usable = False
+        sent = self._send(_frame(token, line, len(stdin)) + stdin, timeout_s)
+        in_time = self._follow(out, err, deadline=begun + timeout_s)
+        status = out.status if out.ended and err.ended else None
+        code = 124 if not in_time else self._channel.exit_status if status is None else status
+        result = Result(code, out.text(), err.text(), time.monotonic() - begun)
+        if not in_time:
+            raise OutOfTime(result)
+        if status is None and code == -1 and not self._alive:
+            raise Lost
+        self.usable = sent and status is not None
+        return result
 
+    def answers(self, timeout_s: float) -> bool:
+        """Whether it still takes commands.
 
-def _follow(channel: paramiko.Channel, out: _Output, err: _Output, *, deadline: float) -> bool:
-    """Read until the command has ended; False when the deadline came first."""
-    poller = select.poll()  # select() ends at file descriptor 1023
-    poller.register(channel.fileno(), select.POLLIN)
-    while True:
-        left_s = deadline - time.monotonic()
-        if left_s <= 0:
+        Raises TimeoutError when it says nothing at all, as over a connection that is dead.
+        """
+        try:
+            return bool(self.run(":", timeout_s=timeout_s)) and self.usable
+        except Lost:
             return False
-        poller.poll(left_s * 1000)
-        while channel.recv_ready():
-            out.take(channel.recv(_BLOCK))
-        while channel.recv_stderr_ready():
-            err.take(channel.recv_stderr(_BLOCK))
-        over = channel.eof_received or channel.closed
-        if over and not channel.recv_ready() and not channel.recv_stderr_ready():
-            return channel.status_event.wait(max(0.0, deadline - time.monotonic()))
+        except OutOfTime as error:
+            raise TimeoutError(f"no answer within {timeout_s:.0f} s") from error
+
+    def close(self) -> None:
+        """End the shell; what it runs may go on."""
+        self._channel.close()
+
+    @property
+    def _alive(self) -> bool:
+        transport = self._channel.get_transport()
+        return bool(transport and transport.is_active())
+
+    def _send(self, data: bytes, timeout_s: float) -> bool:
+        """False when it could not be sent whole: the shell has ended, or the time was up."""
+        self._channel.settimeout(timeout_s)
+        try:
+            self._channel.sendall(data)
+        except OSError:
+            return False
+        return True
+
+    def _follow(self, out: Framed, err: Framed, *, deadline: float) -> bool:
+        """Read until the command or its shell has ended; False when the deadline came first."""
+        channel = self._channel
+        while not (out.ended and err.ended):
+            if not self._bell.wait(deadline - time.monotonic()):
+                return False
+            self._bell.silence()
+            while channel.recv_ready():
+                out.take(channel.recv(_BLOCK))
+            while channel.recv_stderr_ready():
+                err.take(channel.recv_stderr(_BLOCK))
+            over = channel.eof_received or channel.closed
+            if over and not channel.recv_ready() and not channel.recv_stderr_ready():
+                return channel.status_event.wait(max(0.0, deadline - time.monotonic()))
+        return True
 
 
-def _alive(channel: paramiko.Channel) -> bool:
-    transport = channel.get_transport()
-    return bool(transport and transport.is_active())
+class _Bell(threading.Event):
+    """Rings when something came, and rings on until its owner silences it.
+
+    Two streams share it, and paramiko clears it when one of them is empty, also while the other
+    rings: so do the file descriptors of its channels, and then nobody hears the last word.
+    """
+
+    def clear(self) -> None:
+        """Not for paramiko to do."""
+
+    def silence(self) -> None:
+        """To be called before one looks at what came."""
+        super().clear()
 
 
-class _Output:
-    """Bytes of one stream: all of them, or line by line with the last ones kept."""
-
-    def __init__(self, on_line: Callable[[str], None] | None) -> None:
-        self._on_line = on_line
-        self._bytes = bytearray()
-        self._lines: deque[str] = deque(maxlen=_KEPT_LINES)
-
-    def take(self, data: bytes) -> None:
-        self._bytes += data
-        if self._on_line is None:
-            return
-        *lines, rest = bytes(self._bytes).split(b"\n")
-        self._bytes = bytearray(rest)
-        for line in lines:
-            self._hand_out(line)
-
-    def end(self) -> str:
-        if self._on_line is None:
-            return self._bytes.decode(errors="replace")
-        if self._bytes:
-            self._hand_out(bytes(self._bytes))
-            self._bytes.clear()
-        return "".join(f"{line}\n" for line in self._lines)
-
-    def _hand_out(self, line: bytes) -> None:
-        assert self._on_line is not None  # noqa: S101  # for the type checker
-        text = line.decode(errors="replace").removesuffix("\r")
-        self._lines.append(text)
-        self._on_line(text)
+def _frame(token: str, line: str, size: int) -> bytes:
+    work = _WITH_INPUT if size else _WITHOUT_INPUT
+    return _FRAME.format(token=token, work=work.format(line=line, size=size)).encode()

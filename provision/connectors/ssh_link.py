@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import shlex
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -14,6 +15,7 @@ import fabric
 import paramiko
 
 from provision.config.environment import AccessSettings, Transport
+from provision.connectors.ssh_channel import ShellChannel
 from provision.connectors.ssh_wire import Proxy, dial
 from provision.errors import HostKeyMismatch, HostUnreachable
 from provision.facts.inventory import Host
@@ -54,6 +56,7 @@ class Link:
     def __init__(self, client: paramiko.SSHClient, proxy: Proxy | None) -> None:
         self._client = client
         self._proxy = proxy
+        self._idle: deque[ShellChannel] = deque()
 
     @property
     def alive(self) -> bool:
@@ -61,11 +64,30 @@ class Link:
         transport = self._client.get_transport()
         return bool(transport and transport.is_active())
 
-    def open_channel(self, timeout_s: float) -> paramiko.Channel:
-        """A channel for one command."""
+    def take_shell(self, timeout_s: float) -> ShellChannel:
+        """A shell for one command: one that is idle and answers, or a new one.
+
+        Raises OSError, EOFError, SSHException when the connection has none to give.
+        """
+        while shell := self._pop_idle():
+            if shell.answers(timeout_s):
+                return shell
+            shell.close()
         transport = self._client.get_transport()
         assert transport is not None  # noqa: S101  # connect() made it
-        return transport.open_session(timeout=timeout_s)
+        return ShellChannel(transport.open_session(timeout=timeout_s), timeout_s)
+
+    def give_back(self, shell: ShellChannel) -> None:
+        """Keep *shell* for the next command if it can take one."""
+        if shell.usable:
+            self._idle.append(shell)
+        else:
+            shell.close()
+
+    def _pop_idle(self) -> ShellChannel | None:
+        with contextlib.suppress(IndexError):  # another thread may take the last one
+            return self._idle.pop()
+        return None
 
     def close(self) -> None:
         """End the connection and the proxy's process."""

@@ -13,17 +13,35 @@ from pathlib import Path
 from typing import IO
 
 import paramiko
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from paramiko.common import AUTH_FAILED, AUTH_SUCCESSFUL, OPEN_SUCCEEDED
 
 
+def new_key(path: Path, *, passphrase: str | None = None) -> paramiko.PKey:
+    sealed: serialization.KeySerializationEncryption = serialization.NoEncryption()
+    if passphrase:
+        sealed = serialization.BestAvailableEncryption(passphrase.encode())
+    path.write_bytes(
+        Ed25519PrivateKey.generate().private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, sealed
+        )
+    )
+    return paramiko.Ed25519Key.from_private_key_file(str(path), password=passphrase)
+
+
 class Server:
-    """Listens on a port of its own; ``commands`` are the lines that clients asked it to run."""
+    """Listens on a port of its own.
+
+    ``commands`` are the lines that clients asked it to run; ``start_up_file`` goes before each.
+    """
 
     def __init__(self, host_key: paramiko.PKey, user_key: str, folder: Path) -> None:
         self.host_key = host_key
         self.user_key = user_key
         self.folder = folder
         self.commands: list[str] = []
+        self.start_up_file = ""
         self.connections = 0
         self._transports: list[paramiko.Transport] = []
         self._children: list[subprocess.Popen[bytes]] = []
@@ -77,10 +95,11 @@ class Server:
 
     def _run(self, channel: paramiko.Channel, line: str) -> None:
         child = subprocess.Popen(
-            ["sh", "-c", line],
+            ["sh", "-c", f"{self.start_up_file}\n{line}"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            bufsize=0,
             cwd=self.folder,
             env={**os.environ, "PATH": f"{self.folder}:{os.environ['PATH']}"},
             start_new_session=True,
