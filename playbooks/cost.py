@@ -5,5 +5,6 @@ from __future__ import annotations
 from invoke.collection import Collection
 
 from playbooks.cost_refresh import refresh
+from playbooks.cost_reserve import reserve
 
-ns = Collection("cost", refresh)
+ns = Collection("cost", refresh, reserve)

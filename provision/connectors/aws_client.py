@@ -90,10 +90,10 @@ class AwsClients:
         repeats a request by itself."""
         with self._lock:
             if (service, once) not in self._clients:
-                self._clients[service, once] = self._make(service, attempts=1 if once else 4)
+                self._clients[service, once] = self._make(service, attempts=1 if once else 5)
             return self._clients[service, once]
 
-    def _make(self, service: str, attempts: int = 4) -> Any:
+    def _make(self, service: str, attempts: int = 5) -> Any:
         options: dict[str, Any] = {"connect_timeout": 10, "read_timeout": 60}
         retries = {"mode": "standard", "total_max_attempts": attempts}
         options |= {"max_pool_connections": 16, "retries": retries}

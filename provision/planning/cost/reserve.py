@@ -9,24 +9,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_CEILING, Decimal
-from enum import StrEnum
 
 from provision.catalog.prices.price import Payment, Plan
-from provision.errors import Refused
-from provision.facts.reservations import BlockOffering, ReservedOffering
+from provision.errors import Refused, UsageError
+from provision.facts.reservations import BlockOffering, Kind, ReservedOffering
 from provision.planning.cost.money import HOURS_PER_MONTH, cents
 
 HOURS_PER_YEAR = 12 * HOURS_PER_MONTH  # 8,760
 SECONDS_PER_HOUR = 3600
 ON_DEMAND_CAPACITY = "on-demand-"
-
-
-class Kind(StrEnum):
-    """What an offer is."""
-
-    RESERVED = "reserved"  # a cheaper bill; no capacity
-    CAPACITY_BLOCK = "capacity-block"  # capacity for some days, paid upfront
-    CAPACITY = "capacity-reservation"  # capacity until cancelled, at the on-demand price
+_SINGLE_DAYS, _BLOCK_DAYS = 14, 182
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +155,21 @@ def capacity_offers(
     )
 
 
+def has_blocks(instance_type: str) -> bool:
+    """Whether AWS sells Capacity Blocks of the type: of its training families only."""
+    return instance_type.startswith(("p", "trn"))
+
+
+def block_hours(days: int) -> int:
+    """Hours of a Capacity Block of *days*. Raises UsageError for a length that is not sold."""
+    if not (1 <= days <= _SINGLE_DAYS or (days % 7 == 0 and days <= _BLOCK_DAYS)):
+        raise UsageError(
+            f"no Capacity Block lasts {days} days",
+            hint=f"1 to {_SINGLE_DAYS} days, or whole weeks up to {_BLOCK_DAYS} days",
+        )
+    return days * 24
+
+
 def pick(offers: Sequence[Offer], id_: str) -> Offer:
     """The offer called *id_*. Raises Refused when AWS does not offer it (any more)."""
     for offer in offers:
@@ -194,7 +201,7 @@ def require_same(confirmed: Offer, now: Offer) -> None:
             else "its terms changed"
         )
         raise Refused(
-            f"offering {confirmed.id} moved while it was being bought ({moved}): nothing was bought",
+            f"offering {confirmed.id} moved before it was bought ({moved}): nothing was bought",
             hint="run the command without --confirm and choose again",
         )
 
