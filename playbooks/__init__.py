@@ -9,10 +9,11 @@ from playbooks.doctor import doctor
 from playbooks.logs import logs
 from playbooks.plan import plan
 from playbooks.rehearse import rehearse
+from playbooks.rolling_restart import rolling_restart
 from playbooks.setup import setup
 from playbooks.status import status
 
-ns = Collection(benchmark, deploy, doctor, logs, plan, rehearse, setup, status)
+ns = Collection(benchmark, deploy, doctor, logs, plan, rehearse, rolling_restart, setup, status)
 ns.add_collection(config.ns)
 ns.add_collection(cost.ns)
 ns.add_collection(keys.ns)

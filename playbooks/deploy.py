@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from playbooks.config import ENV_HELP
 from playbooks.frame import confirm, emit_json, finish, progress, task
+from playbooks.rolling import PACE_HELP, carry_out, pace_of, roll
 from playbooks.session import Session
 from provision.errors import EXIT_DONE, EXIT_FAILED
 
 if TYPE_CHECKING:
     from provision.executor.outcome import Outcome
     from provision.planning.plan import Plan
+    from provision.planning.rollout import Pace
 
 _HELP = {
     "model": "catalogue name, instead of the one in the environment's file",
@@ -21,6 +23,7 @@ _HELP = {
     "yes": "go on without asking",
     "accept-downtime": "restart serving hosts all at once",
     "json": "print JSON only",
+    **PACE_HELP,
 }
 
 
@@ -33,6 +36,9 @@ def deploy(
     dry_run: bool = False,
     yes: bool = False,
     accept_downtime: bool = False,
+    max_unavailable: str = "1",
+    bake: str = "30",
+    keep_going: bool = False,
     json: bool = False,
 ) -> None:
     """Set hosts up, start the model, warm it up, check it, take traffic."""
@@ -40,24 +46,34 @@ def deploy(
 
     with Session.open(env) as session:
         progress(session.chosen)
-        plan = plan_for(session, model=model, hosts=hosts, accept_downtime=accept_downtime)
+        pace = pace_of(session, max_unavailable=max_unavailable, bake=bake)
+        plan = plan_for(
+            session, model=model, hosts=hosts, accept_downtime=accept_downtime, pace=pace
+        )
         if not json:
             print(plan_report.text(plan))
         outcomes: list[Outcome] = []
+        late: list[Outcome] = []
         if plan and not dry_run and (yes or confirm("Go on?")):
-            outcomes.append(carry_out(session, plan))
-            outcomes += _converge(session, plan, outcomes[0], model=model, json=json)
-        _tell(plan, outcomes, json=json)
+            outcomes = roll(session, plan, pace=pace, keep_going=keep_going)
+            late = _converge(session, plan, outcomes[0], model=model, json=json)
+        _tell(plan, outcomes, late, json=json)
 
 
 def plan_for(
-    session: Session, *, model: str | None = None, hosts: str = "*", accept_downtime: bool = False
+    session: Session,
+    *,
+    model: str | None = None,
+    hosts: str = "*",
+    accept_downtime: bool = False,
+    pace: Pace | None = None,
 ) -> Plan:
     """Look at everything and plan the deploy; changes nothing."""
     import secrets
 
     from provision.executor.deploy import prepare
     from provision.planning import keys
+    from provision.planning.rollout import CAREFUL
 
     return prepare(
         session.environment,
@@ -66,23 +82,9 @@ def plan_for(
         model=model,
         hosts=hosts,
         accept_downtime=accept_downtime,
+        pace=pace or CAREFUL,
         spare_key=keys.new_text(secrets.token_bytes(keys.RANDOM_BYTES)),
     )
-
-
-def carry_out(session: Session, plan: Plan) -> Outcome:
-    """Execute *plan*, with progress on stderr."""
-    from provision.executor.executor import Executor
-    from provision.report.lines import line
-
-    executor = Executor(
-        shell=session.shell,
-        http=session.http,
-        cloud=session.cloud,
-        clock=session.clock,
-        listener=lambda event: progress(line(event)),
-    )
-    return executor.execute(plan)
 
 
 def _converge(
@@ -104,17 +106,24 @@ def _converge(
     return [carry_out(session, late)]
 
 
-def _tell(plan: Plan, outcomes: list[Outcome], *, json: bool) -> None:
+def _tell(plan: Plan, outcomes: list[Outcome], late: list[Outcome], *, json: bool) -> None:
     from provision.report import outcome as outcome_report
     from provision.report import plan as plan_report
 
     # A host that could not be asked may well need something: that is no success.
-    ok = all(outcome.ok for outcome in outcomes) if outcomes else not plan.left_out
+    ok = all(one.ok for one in (*outcomes, *late)) if outcomes else not plan.left_out
     if json:
-        carried_out = [outcome_report.document(outcome) for outcome in outcomes]
-        first, late = (*carried_out, None, None)[:2]
-        document = plan_report.document(plan)
-        emit_json({"ok": ok, "plan": document, "outcome": first, "joined_meanwhile": late})
-    elif outcomes:
-        print(outcome_report.text(outcomes[-1]))
+        first, back = (*map(outcome_report.document, outcomes), None, None)[:2]
+        emit_json(
+            {
+                "ok": ok,
+                "plan": plan_report.document(plan),
+                "outcome": first,
+                "way_back": back,
+                "joined_meanwhile": outcome_report.document(late[0]) if late else None,
+            }
+        )
+    else:
+        for outcome in late or outcomes:
+            print(outcome_report.text(outcome))
     finish(EXIT_DONE if ok else EXIT_FAILED)

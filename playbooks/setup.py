@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from playbooks.config import ENV_HELP
-from playbooks.deploy import carry_out
 from playbooks.frame import confirm, emit_json, finish, progress, task
+from playbooks.rolling import carry_out
 from playbooks.session import Session
 from provision.errors import PlanError
 

@@ -8,6 +8,7 @@ from provision.executor.gather import situation
 from provision.executor.target import target_of, with_model
 from provision.planning.deploy import plan_deploy
 from provision.planning.plan import Plan
+from provision.planning.rollout import CAREFUL, Pace
 from provision.planning.setup import plan_setup
 from provision.secret import Secret
 
@@ -20,6 +21,7 @@ def prepare(
     spare_key: str,
     model: str | None = None,
     hosts: str = "*",
+    pace: Pace = CAREFUL,
     accept_downtime: bool = False,
 ) -> Plan:
     """Plan a deploy to the *hosts* of *environment* (names or addresses, shell patterns).
@@ -45,5 +47,6 @@ def prepare(
         found,
         setup=plan_setup(environment, found.reachable, found.facts),
         hub_token_secret=outputs.hub_token_secret,
+        pace=pace,
         accept_downtime=accept_downtime,
     )

@@ -26,7 +26,7 @@ from provision.planning.plan import (
     Wave,
 )
 from provision.planning.release import Release
-from provision.planning.rollout import CAREFUL, Move, Pace, free, hold, rollout
+from provision.planning.rollout import CAREFUL, Move, Pace, free, hold, refuse_unseen, rollout
 from provision.planning.situation import Situation, Target, serves, serving
 
 TRAFFIC_TIMEOUT_S = 300.0
@@ -60,6 +60,8 @@ def plan_deploy(
         reasons = "\n".join(f"  {name}: {why}" for name, why in situation.unreachable.items())
         raise PlanError(f"no host can be reached\n{reasons}", hint="`fab doctor` finds the cause")
     moves = () if accept_downtime else tuple(_moves(target, situation))
+    if moves:
+        refuse_unseen(situation.unreachable)
     rolled = rollout(moves, environment, pace, serving=len(serving(situation)))
     _guard_token(target, situation, hub_token_secret)
     waves = (

@@ -10,7 +10,7 @@ from provision.errors import PlanError
 from provision.facts.host import HostFacts
 from provision.planning.deploy import ANSWER_TIMEOUT_S
 from provision.planning.plan import AskThroughLoadBalancer, Plan, Step, Wave
-from provision.planning.rollout import Move, Pace, free, hold, rollout
+from provision.planning.rollout import Move, Pace, free, hold, refuse_unseen, rollout
 from provision.planning.situation import Situation, serves, serving
 
 
@@ -25,7 +25,7 @@ def plan_restart(
     """Start every engine anew, host by host, each with the release that it runs.
 
     With *older_than_s* only hosts with an engine that has run for longer. Raises PlanError when no
-    host runs anything, Refused when too few would serve meanwhile.
+    host runs anything, Refused when too few would serve meanwhile or a host can't be reached.
     """
     moves = [
         _move(situation, name, facts, why=why)
@@ -38,6 +38,8 @@ def plan_restart(
             f"no host of {environment.name} runs a release{reasons}",
             hint="`fab deploy` brings one, `fab doctor` finds out why a host can't be reached",
         )
+    if moves:
+        refuse_unseen(situation.unreachable)
     waves = rollout(moves, environment, pace, serving=len(serving(situation)))
     finish = _ask(environment, chat=chat)
     return Plan(

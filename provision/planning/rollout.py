@@ -7,7 +7,7 @@ GPU is needed, and no request is lost: the load balancer sends none to a host th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from provision.config.environment import Environment
@@ -98,6 +98,16 @@ def rollout(
         title = f"change {_names(batch)}: {left} of {serving} keep serving"
         waves.append(_wave(title, batch, environment, pace))
     return tuple(waves)
+
+
+def refuse_unseen(unreachable: Mapping[str, str]) -> None:
+    """Raise Refused when a host can't be reached: nobody knows whether it serves or is coming."""
+    if unreachable:
+        reasons = "".join(f"\n  {name}: {why.splitlines()[0]}" for name, why in unreachable.items())
+        raise Refused(
+            f"serving hosts are changed only while all hosts can be seen{reasons}",
+            hint="`fab doctor` finds the cause; or leave it out with --hosts",
+        )
 
 
 def hold() -> Step:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from provision.errors import PlanError
+from provision.errors import PlanError, Refused
 from provision.facts.inventory import Inventory
 from provision.planning.plan import ApplyRelease
 from provision.planning.restart import plan_restart, plan_return
@@ -76,6 +76,14 @@ class TestRestart:
         situation = fleet(facts={"i-1": samples.facts()}, unreachable={"i-2": "no route to host"})
         with pytest.raises(PlanError, match=r"no host of test runs a release\n  i-2: no route"):
             plan_restart(samples.environment(), situation, CAREFUL)
+
+    def test_a_host_that_nobody_sees(self) -> None:
+        """It may be the one that serves, or one that comes back in the middle: refused."""
+        facts = {name: samples.serving(OLD) for name in ("i-1", "i-2")}
+        lost = fleet(facts=facts, unreachable={"i-3": "no route to host\nmore"})
+        with pytest.raises(Refused, match=r"can be seen\n  i-3: no route to host\n") as refused:
+            plan_restart(samples.environment(), lost, CAREFUL)
+        assert "--hosts" in refused.value.hint
 
     def test_a_host_that_lags_behind_is_named(self) -> None:
         """It restarts with what it runs: a restart changes no release."""

@@ -56,8 +56,9 @@ def test_the_same_release_is_nothing_to_do(fleet: Fleet) -> None:
 def test_json_is_all_that_is_on_stdout(fleet: Fleet) -> None:
     """The plan, then who did what, with times."""
     said = fleet.run("deploy", "--yes", "--json")
-    assert sorted(said.json) == ["joined_meanwhile", "ok", "outcome", "plan"]
+    assert sorted(said.json) == ["joined_meanwhile", "ok", "outcome", "plan", "way_back"]
     assert said.json["joined_meanwhile"] is None
+    assert said.json["way_back"] is None
     assert said.json["ok"] is True
     assert [one["name"] for one in said.json["outcome"]["hosts"]] == ["i-1", "i-2"]
     assert said.json["outcome"]["streamed_chunks"] == 9

@@ -1,0 +1,97 @@
+"""Start every engine anew, host by host, without losing a request."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from playbooks.config import ENV_HELP
+from playbooks.frame import confirm, emit_json, finish, progress, task
+from playbooks.rolling import PACE_HELP, pace_of, roll
+from playbooks.session import Session
+from provision.errors import EXIT_DONE, EXIT_FAILED, UsageError
+
+if TYPE_CHECKING:
+    from provision.executor.outcome import Outcome
+    from provision.planning.plan import Plan
+
+_HELP = {
+    "env": ENV_HELP,
+    "hosts": "only these: names or addresses, comma-separated, shell patterns",
+    "if-older-than": "only engines that have run for longer: 90m, 24h, 7d",
+    "dry-run": "print the plan and change nothing",
+    "yes": "go on without asking",
+    "accept-downtime": "also when nobody serves meanwhile",
+    "json": "print JSON only",
+    **PACE_HELP,
+}
+_UNITS = {"m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+@task(name="rolling-restart", help=_HELP)
+def rolling_restart(
+    _context: Any,
+    env: str | None = None,
+    hosts: str = "*",
+    if_older_than: str | None = None,
+    max_unavailable: str = "1",
+    bake: str = "30",
+    keep_going: bool = False,
+    dry_run: bool = False,
+    yes: bool = False,
+    accept_downtime: bool = False,
+    json: bool = False,
+) -> None:
+    """Restart the engines one host after the other; no request is lost."""
+    from provision.executor.way_back import standing
+    from provision.planning.restart import plan_restart
+    from provision.report import plan as plan_report
+
+    older_than_s = None if if_older_than is None else _age(if_older_than)
+    with Session.open(env) as session:
+        progress(session.chosen)
+        pace = pace_of(
+            session, max_unavailable=max_unavailable, bake=bake, downtime=accept_downtime
+        )
+        fleet = session.cloud.inventory()
+        chosen = fleet if hosts == "*" else fleet.select(hosts)
+        now = standing(chosen, cloud=session.cloud, shell=session.shell, fleet=fleet)
+        plan = plan_restart(
+            session.environment, now, pace, chat=_chats(session), older_than_s=older_than_s
+        )
+        if not json:
+            print(plan_report.text(plan))
+        outcomes: list[Outcome] = []
+        if plan and not dry_run and (yes or confirm("Go on?")):
+            outcomes = roll(session, plan, pace=pace, keep_going=keep_going)
+        _tell(plan, outcomes, json=json)
+
+
+def _age(said: str) -> float:
+    match = re.fullmatch(r"(\d{1,6})([mhd])", said)
+    if match is None:
+        raise UsageError(f"--if-older-than {said!r} is no time", hint="like 90m, 24h or 7d")
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def _chats(session: Session) -> bool:
+    """Whether the served model is asked with messages."""
+    from provision.executor.target import target_of
+
+    repository = session.cloud.outputs().repository_url
+    return target_of(session.environment, repository_url=repository).chat
+
+
+def _tell(plan: Plan, outcomes: list[Outcome], *, json: bool) -> None:
+    from provision.report import outcome as outcome_report
+    from provision.report import plan as plan_report
+
+    ok = outcomes[0].ok if outcomes else not plan.left_out
+    if json:
+        first, back = (*map(outcome_report.document, outcomes), None, None)[:2]
+        document = plan_report.document(plan)
+        emit_json({"ok": ok, "plan": document, "outcome": first, "way_back": back})
+    else:
+        for outcome in outcomes:
+            print(outcome_report.text(outcome))
+    finish(EXIT_DONE if ok else EXIT_FAILED)
