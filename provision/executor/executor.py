@@ -8,9 +8,10 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from provision.commands.command import Command
 from provision.connectors.protocols import Clock, Cloud, Http, Shell
-from provision.errors import FleetError, HostUnreachable, PlanError
-from provision.executor.actions import Actions, changes
+from provision.errors import FleetError, HostUnreachable, LockLost, PlanError
+from provision.executor.actions import Actions, Did, changes
 from provision.executor.interrupts import on_interrupt
+from provision.executor.journal import Journal, first_line
 from provision.executor.outcome import ENVIRONMENT, Event, Kind, Listener, Outcome
 from provision.executor.tally import Tally
 from provision.facts.inventory import Host
@@ -39,29 +40,36 @@ class Executor:
         self._listener = listener
         self._speaking = threading.RLock()  # a signal may interrupt its holder
         self._stop = threading.Event()
+        self._asked = False
+        self._lost: LockLost | None = None
+        self._journal: Journal | None = None
         self._changing: set[str] = set()
         self._actions = Actions(
             shell=shell, http=http, cloud=cloud, clock=clock, stopped=self._stop.is_set
         )
 
-    def execute(self, plan: Plan) -> Outcome:
-        """Carry *plan* out as far as it goes.
+    def execute(self, plan: Plan, journal: Journal | None = None) -> Outcome:
+        """Carry *plan* out as far as it goes, each step being written into *journal* first.
 
         A host whose step fails gets no further step; the others finish. Ctrl-C lets running changes
-        finish, a second Ctrl-C cuts them. Raises PlanError, before any change, when a host does not
-        run any more what the Plan expects.
+        finish, a second Ctrl-C cuts them; so does the loss of the journal's lock, after which no
+        step begins. Raises PlanError, before any change, when a host does not run any more what the
+        Plan expects.
         """
         begun = self._clock.monotonic()
         tally = Tally(plan)
+        self._journal = journal
+        if journal is not None:
+            journal.attend(stopped=self._stop.is_set, lost=self._lock_lost, say=self._note)
         self._refuse_stale(plan, tally)
         with on_interrupt(self._ask_to_stop, self._cut):
             for wave in plan:
                 if wave.steps:
                     self._wave(wave, tally)
             self._afterwards(plan, tally)
-        return tally.outcome(
-            interrupted=self._stop.is_set(), seconds=self._clock.monotonic() - begun
-        )
+        if self._lost is not None:
+            tally.unreachable(ENVIRONMENT, self._lost)
+        return tally.outcome(interrupted=self._asked, seconds=self._clock.monotonic() - begun)
 
     def _afterwards(self, plan: Plan, tally: Tally) -> None:
         """What is done in every ending; a step that fails does not keep the next from its turn."""
@@ -98,7 +106,13 @@ class Executor:
             if self._stop.is_set() and not self._changing:
                 self._shell.close()  # ends what only waits
 
+    def _lock_lost(self, why: LockLost) -> None:
+        self._lost = why
+        self._stop.set()
+        self._note(f"stopping, no further step begins: {first_line(why)}")
+
     def _ask_to_stop(self) -> None:
+        self._asked = True
         self._stop.set()
         running = len(self._changing)
         self._note(f"stopping: {running} running change(s) finish first; Ctrl-C again cuts them")
@@ -123,12 +137,10 @@ class Executor:
         if changes(step):
             self._changing.add(name)
         try:
-            did = self._actions.carry_out(
-                step, lambda text: self._say(Event(Kind.PROGRESS, text, name))
-            )
+            did = self._written_down(wave, step, name)
         except FleetError as error:
             seconds = self._clock.monotonic() - begun
-            self._say(Event(Kind.FAILED, f"{step.summary}: {_first_line(error)}", name, seconds))
+            self._say(Event(Kind.FAILED, f"{step.summary}: {first_line(error)}", name, seconds))
             return error
         finally:
             self._changing.discard(name)
@@ -137,6 +149,16 @@ class Executor:
         text = f"{step.summary} ({did.detail})" if did.detail else step.summary
         self._say(Event(Kind.DONE, text, name, seconds))
         return None
+
+    def _written_down(self, wave: Wave, step: Step, name: str) -> Did:
+        def act() -> Did:
+            return self._actions.carry_out(
+                step, lambda text: self._say(Event(Kind.PROGRESS, text, name))
+            )
+
+        if self._journal is None:
+            return act()
+        return self._journal.around(wave.title, name, step.summary, act)
 
     def _refuse_stale(self, plan: Plan, tally: Tally) -> None:
         hosts = {step.host.name: step.host for wave in plan for step in wave.steps if step.host}

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from provision.errors import FleetError
 from provision.planning.plan import ApplyRelease, Plan, PublishRelease, SetCurrent
+
+FORMAT = 1  # of the documents that hold runs
 
 
 class Ending(StrEnum):
@@ -140,3 +144,20 @@ def parse(said: Mapping[str, Any]) -> Run:
         error=said["error"],
         closed_by=said["closed_by"],
     )
+
+
+def record(run: Run) -> bytes:
+    """The text of a closed run's own document."""
+    return json.dumps({"format": FORMAT, "run": document(run)}, separators=(",", ":")).encode()
+
+
+def parse_record(text: bytes, *, key: str) -> Run:
+    """The run of such a text. Raises FleetError, naming *key*, when it is another thing."""
+    try:
+        said = json.loads(text)
+        if said["format"] != FORMAT:
+            raise ValueError(f"format {said['format']}, this llm-fleet reads {FORMAT}")
+        return parse(said["run"])
+    except (LookupError, TypeError, ValueError) as error:
+        hint = "update this checkout; or look at that object in the environment's bucket"
+        raise FleetError(f"{key} is not the record of a run: {error!r}", hint=hint) from error

@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from provision.errors import FleetError, LockHeld, LockLost, PlanError
 from provision.planning import journal
-from provision.planning.journal import Ending, Errand, Run, Who, stamp
+from provision.planning.journal import FORMAT, Ending, Errand, Run, Who, stamp
 
 FOLDER = "rollouts"
 LOCK = f"{FOLDER}/lock.json"
@@ -21,7 +21,6 @@ HISTORY = f"{FOLDER}/history/"
 
 TTL_S = 60.0  # unheard of for so long, a holder is dead
 RENEW_S = 15.0  # three renewals may get lost
-_FORMAT = 1
 
 
 class State(StrEnum):
@@ -53,7 +52,7 @@ class Lock:
     def to_json(self) -> bytes:
         """The document's text."""
         body = {"token": self.token, "beat": self.beat, "ttl_s": self.ttl_s}
-        document = {"format": _FORMAT, **body, "run": journal.document(self.run)}
+        document = {"format": FORMAT, **body, "run": journal.document(self.run)}
         return json.dumps(document, separators=(",", ":")).encode()
 
 
@@ -100,7 +99,7 @@ def parse(text: bytes) -> Lock:
     hint = f"look at {LOCK} in the environment's bucket; S3 keeps its older versions"
     try:
         said = json.loads(text)
-        if said["format"] != _FORMAT:
+        if said["format"] != FORMAT:
             raise FleetError(
                 f"the lock was written by another llm-fleet (format {said['format']})",
                 hint="update this checkout",

@@ -1,0 +1,155 @@
+"""The lock and the records of past runs in the environment's bucket."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+
+from provision.connectors.protocols import Cloud, Written
+from provision.errors import CloudError, Conflict, Refused
+from provision.planning import journal, lock
+from provision.planning.journal import Ending, Errand, Run, Who
+from provision.planning.lock import HISTORY, LOCK, Lock, Seen, State
+
+_ATTEMPTS = 10
+_READS_AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A lock that is ours, the ETag of its document, and the server's clock when it was taken."""
+
+    lock: Lock
+    etag: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class LockStore:
+    """The lock of one environment.
+
+    It changes in three ways only, each one conditional write: taken (epoch + 1), written on by its
+    holder, closed by its holder or, when that is dead, by another. A closed run never changes
+    again, so its record can be copied into the history by whoever comes next.
+    """
+
+    cloud: Cloud
+
+    @property
+    def environment(self) -> str:
+        """Whose lock it is."""
+        return self.cloud.outputs().environment
+
+    def look(self) -> Seen:
+        """The lock as it is now. Raises FleetError when the document is something else."""
+        found = self.cloud.get_stamped(LOCK)
+        if found.data is None:
+            return Seen(at=found.read_at)
+        written_at = found.read_at if found.written_at is None else found.written_at
+        return Seen(
+            lock.parse(found.data),
+            found.etag,
+            idle_s=max(0.0, found.read_at - written_at),
+            at=found.read_at,
+        )
+
+    def take(self, *, who: Who, what: Errand, token: str, planned_at: int | None = None) -> Taken:
+        """Take the lock; a dead holder's run is closed first, and its record kept.
+
+        *token* is a text that nobody used before. Raises LockHeld when somebody works, PlanError
+        when somebody did since *planned_at* (see :func:`provision.planning.lock.refuse_moved`).
+        """
+        try:
+            return self._take(who=who, what=what, token=token, planned_at=planned_at)
+        except BaseException:
+            # Ctrl-C, or an answer that never came: did our write arrive?
+            with suppress(CloudError):
+                seen = self.look()
+                if seen.lock and seen.lock.token == token and seen.state is not State.FREE:
+                    text = "given up while it took the lock"
+                    end = lock.closed(
+                        seen.lock, Ending.INTERRUPTED, at=seen.at, error=text, by=None
+                    )
+                    self.write(end, seen.etag)
+            raise
+
+    def _take(self, *, who: Who, what: Errand, token: str, planned_at: int | None) -> Taken:
+        for _ in range(_ATTEMPTS):
+            seen = self.look()
+            lock.refuse_held(seen, environment=self.environment)
+            try:
+                if seen.lock is not None and seen.state is State.EXPIRED:
+                    self.write(lock.died(seen.lock, seen, by=who), seen.etag)
+                    continue
+                lock.refuse_moved(seen, planned_at=planned_at)
+                epoch = 1 + self._last_epoch(seen)
+                mine = lock.begun(epoch=epoch, who=who, what=what, token=token, at=seen.at)
+                written = self.write(mine, seen.etag)
+            except Conflict:
+                continue  # somebody was quicker: look again
+            return Taken(mine, written.etag, written.at)
+        raise Refused(
+            "too many ask for the lock at once; nothing was changed",
+            hint="run the same command again",
+        )
+
+    def _last_epoch(self, seen: Seen) -> int:
+        """The last run's epoch, its record being in the history; 0 when there was none."""
+        if seen.lock is None:
+            keys = self.cloud.list_objects(HISTORY)  # the document may have been deleted
+            return max(map(lock.epoch_of, keys), default=0)
+        self.archive(seen.lock.run)
+        return seen.lock.epoch
+
+    def write(self, new: Lock, etag: str | None) -> Written:
+        """Replace the version *etag*. Raises Conflict when there is another.
+
+        A write that arrived although its answer got lost counts as done.
+        """
+        text = new.to_json()
+        try:
+            return self.cloud.put_if(LOCK, text, etag=etag)
+        except Conflict:
+            found = self.cloud.get_stamped(LOCK)
+            if found.data == text and found.etag is not None:
+                return Written(found.etag, found.read_at)
+            raise
+
+    def archive(self, run: Run) -> None:
+        """Copy the record of a closed run into the history; no matter if it is there."""
+        self.cloud.put_object(lock.history_key(run.epoch), journal.record(run))
+
+    def break_open(self, seen: Seen, *, by: Who) -> Run:
+        """Close the open run of *seen*; its record as it is now, also when it ended by itself.
+
+        Raises Refused when another run holds the lock by now.
+        """
+        for _ in range(_ATTEMPTS):
+            now = self.look()
+            if now.lock is None or seen.lock is None or now.lock.token != seen.lock.token:
+                raise Refused(
+                    "the lock is another one's by now; it was left alone",
+                    hint=f"`fab lock.status --env {self.environment}`",
+                )
+            if not now.lock.run.open:
+                return now.lock.run
+            broken = lock.closed(now.lock, Ending.BROKEN, at=now.at, error=None, by=by)
+            with suppress(Conflict):
+                self.write(broken, now.etag)
+                self.archive(broken.run)
+                return broken.run
+        raise Refused("its holder writes without a pause", hint="run the same command again")
+
+    def history(self, last: int) -> tuple[Run, ...]:
+        """The last runs, newest first, the open one included."""
+        seen = self.look()
+        runs = {} if seen.lock is None else {seen.lock.epoch: seen.lock.run}
+        keys = {lock.epoch_of(key): key for key in self.cloud.list_objects(HISTORY)}
+        missing = sorted(keys.keys() - runs.keys() - {0}, reverse=True)[:last]
+        with ThreadPoolExecutor(_READS_AT_ONCE) as pool:
+            found = pool.map(self.cloud.get_object, [keys[epoch] for epoch in missing])
+            for epoch, text in zip(missing, found, strict=True):
+                if text is not None:
+                    runs[epoch] = journal.parse_record(text, key=keys[epoch])
+        return tuple(runs[epoch] for epoch in sorted(runs, reverse=True)[:last])
