@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeVar
 
 from provision.catalog.prices.book import Place, PriceBook
 from provision.catalog.prices.price import Commitment, Plan
-
-V = TypeVar("V")
 
 
 class Source(StrEnum):
@@ -49,37 +45,22 @@ class Answer:
 
 
 def renewed(written: PriceBook, answer: Answer) -> PriceBook:
-    """*written* with everything replaced that was asked for; the rest stays.
-
-    What AWS no longer lists in the region is gone from the result.
-    """
-    asked, new = answer.asked, answer.book
+    """*written* with every price that AWS gave; what it did not list stays, with its older date."""
+    new = answer.book
     return PriceBook(
-        on_demand=_places(written.on_demand, new.on_demand, answer, Source.ON_DEMAND),
-        spot=_places(written.spot, new.spot, answer, Source.SPOT),
-        commitments=_commitments(written, answer),
+        on_demand={**written.on_demand, **new.on_demand},
+        spot={**written.spot, **new.spot},
+        commitments={**written.commitments, **_commitments(written, new)},
         capacity_blocks=written.capacity_blocks,
-        services=_places(written.services, new.services, answer, Source.SERVICES),
-        egress={**written.egress, **new.egress} if Source.EGRESS in asked else written.egress,
+        services={**written.services, **new.services},
+        egress={**written.egress, **new.egress},
         hosted=written.hosted,
     )
 
 
-def _places(
-    old: Mapping[Place, V], new: Mapping[Place, V], answer: Answer, source: Source
-) -> dict[Place, V]:
-    if source not in answer.asked:
-        return dict(old)
-    return {place: v for place, v in old.items() if place[1] != answer.region} | dict(new)
-
-
-def _commitments(written: PriceBook, answer: Answer) -> dict[Place, tuple[Commitment, ...]]:
-    found: dict[Place, tuple[Commitment, ...]] = {}
-    for place, some in written.commitments.items():
-        asked = answer.plans if place[1] == answer.region else set()
-        kept = tuple(one for one in some if one.plan not in asked)
-        if kept:
-            found[place] = kept
-    for place, some in answer.book.commitments.items():
-        found[place] = (*found.get(place, ()), *some)
+def _commitments(written: PriceBook, new: PriceBook) -> dict[Place, tuple[Commitment, ...]]:
+    found = {}
+    for place, some in new.commitments.items():
+        by_name = {one.name: one for one in (*written.commitments.get(place, ()), *some)}
+        found[place] = tuple(by_name.values())
     return found
