@@ -191,7 +191,3 @@ class Executor:
     def _say(self, event: Event) -> None:
         with self._speaking:
             self._listener(event)
-
-
-def _first_line(error: FleetError) -> str:
-    return error.message.splitlines()[0]
