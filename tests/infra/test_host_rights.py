@@ -22,6 +22,7 @@ RIGHTS = {
     "get_authorization_token": "ecr:GetAuthorizationToken",
     "get_object": "s3:GetObject",
     "get_secret_value": "secretsmanager:GetSecretValue",
+    "head_object": "s3:GetObject",
     "list_objects": "s3:ListBucket",
     "list_objects_v2": "s3:ListBucket",
     "put_parameter": "ssm:PutParameter",
