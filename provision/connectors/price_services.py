@@ -99,6 +99,7 @@ QUESTIONS: Mapping[tuple[str, str | None], tuple[Item, ...]] = {
     ),
 }
 _TRANSFER = Item("transfer.zone_gb", "DataTransfer-Regional-Bytes", _GB)
+ITEMS = frozenset({_TRANSFER.name, *(item.name for some in QUESTIONS.values() for item in some)})
 _EGRESS = "DataTransfer-Out-Bytes"
 
 

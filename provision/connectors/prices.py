@@ -15,7 +15,7 @@ from provision.config.environment import Environment
 from provision.connectors import price_terms
 from provision.connectors.aws_client import AwsClients
 from provision.connectors.price_list import LINUX, Pages, products
-from provision.connectors.price_services import egress, services
+from provision.connectors.price_services import ITEMS, egress, services
 from provision.connectors.price_terms import Market
 
 Place = tuple[str, str]
@@ -55,7 +55,8 @@ def ask(
         services=asked.services() if Source.SERVICES in sources else {},
         egress=asked.egress() if Source.EGRESS in sources else {},
     )
-    return Answer(market.region, frozenset(sources), book, tuple(asked.notes))
+    items = frozenset(market.types) | ITEMS
+    return Answer(market.region, frozenset(sources), items, book, tuple(asked.notes))
 
 
 class _Asked:

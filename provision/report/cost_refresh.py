@@ -13,11 +13,10 @@ from provision.report.table import table
 
 
 def text(diff: PriceDiff, answer: Answer) -> str:
-    """The diff, then what AWS left open."""
+    """Changed and new prices, what AWS left open, and how many there were of each."""
     sections = [
         _section("changed", diff.changed),
         _section("new", diff.new),
-        _section("not in AWS's answer: the price before stays", diff.unlisted),
         ["notes", *(f"  {note}" for note in answer.notes)] if answer.notes else [],
         [_summary(diff, answer)],
     ]
@@ -50,7 +49,7 @@ def _section(title: str, changes: Sequence[Change]) -> list[str]:
 def _summary(diff: PriceDiff, answer: Answer) -> str:
     return (
         f"{answer.region}: {len(diff.changed)} changed, {len(diff.new)} new, {diff.same} the same, "
-        f"{len(diff.unlisted)} not in AWS's answer"
+        f"{len(diff.unlisted)} not in AWS's answer (their price stays)"
     )
 
 

@@ -28,13 +28,15 @@ _PLANS = {
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The prices of one *region* as AWS gave them to the *asked* questions.
+    """The prices of one *region* as AWS gave them to the *asked* questions about *items*: instance
+    types, and items of services.
 
     *notes* say what AWS's answer left open: such prices are not in *book*.
     """
 
     region: str
     asked: frozenset[Source]
+    items: frozenset[str]
     book: PriceBook
     notes: tuple[str, ...] = ()
 

@@ -4,6 +4,7 @@ and on top what the team wrote by hand."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -51,9 +52,10 @@ def load(*, folder: Path | None = None, by_hand: bool = True) -> PriceBook:
 
 
 def written(folder: Path) -> PriceBook:
-    """Only what `fab cost.refresh` wrote into *folder*. Errors as for :func:`load`."""
+    """Only what `fab cost.refresh` wrote into *folder*, read at once. Errors as for `load`."""
     _require_known_files(folder)
-    return _book(_Shelf(folder, bundled=False, by_hand=False))
+    book = _book(_Shelf(folder, bundled=False, by_hand=False))
+    return replace(book, **{f.name: dict(getattr(book, f.name)) for f in fields(book)})
 
 
 def _book(shelf: _Shelf) -> PriceBook:

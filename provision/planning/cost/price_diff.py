@@ -53,7 +53,7 @@ def compare(old: PriceBook, answer: Answer) -> PriceDiff:
     Spot is compared by its median, a commitment by what an hour of it costs in all, egress by
     tier.
     """
-    before = dict(_figures(old, answer))
+    before = {key: usd for key, usd in _figures(old, answer) if _was_asked(key, answer)}
     after = dict(_figures(answer.book, answer))
     changes = [Change(*key, before.get(key), after.get(key)) for key in sorted(before | after)]
     return PriceDiff(
@@ -64,6 +64,11 @@ def compare(old: PriceBook, answer: Answer) -> PriceDiff:
         unlisted=tuple(change for change in changes if change.after is None),
         same=sum(change.before == change.after for change in changes),
     )
+
+
+def _was_asked(key: tuple[str, str], answer: Answer) -> bool:
+    what, item = key
+    return what == "egress" or item in answer.items
 
 
 def _figures(book: PriceBook, answer: Answer) -> Iterator[tuple[tuple[str, str], Decimal]]:

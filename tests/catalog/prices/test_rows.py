@@ -162,7 +162,7 @@ def test_an_answer_replaces_what_it_names() -> None:
     book = PriceBook(
         on_demand={here: hour("1.1")}, commitments={here: (term(Plan.RESERVED, "0.6"),)}
     )
-    after = renewed(before, Answer("us-east-1", frozenset(Source), book))
+    after = renewed(before, Answer("us-east-1", frozenset(Source), frozenset(), book))
     assert after.on_demand == {here: hour("1.1"), there: hour("2", OLD), gone: hour("3", OLD)}
     assert after.services == before.services
     assert after.commitments == {

@@ -32,7 +32,8 @@ def reserved(hourly: str, upfront: str = "0", payment: Payment = Payment.NO_UPFR
 
 
 def answer(book: PriceBook, *sources: Source) -> Answer:
-    return Answer("us-east-1", frozenset(sources), book)
+    items = {name for name, _ in (*load().on_demand, *load().services)}
+    return Answer("us-east-1", frozenset(sources), frozenset(items), book)
 
 
 def test_the_same_prices_are_no_news() -> None:
@@ -89,6 +90,13 @@ def test_what_was_not_asked_is_not_compared() -> None:
     services = answer(PriceBook(services=book.services), Source.SERVICES)
     diff = compare(book, services)
     assert {(c.what) for c in (*diff.changed, *diff.new, *diff.unlisted)} == set()
+
+
+def test_what_was_not_asked_about_is_not_missing() -> None:
+    """A type that the question did not name is no loss when the answer lacks it."""
+    old = PriceBook(on_demand={PLACE: hour("1"), ("t2.micro", "us-east-1"): hour("2")})
+    diff = compare(old, answer(PriceBook(), Source.ON_DEMAND))
+    assert [change.item for change in diff.unlisted] == ["g5.xlarge"]
 
 
 def test_what_was_free_has_no_percent() -> None:
