@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from playbooks.config import ENV_HELP
 from playbooks.frame import confirm, emit_json, finish, progress, task
+from playbooks.hold import glance, holding
 from playbooks.rolling import PACE_HELP, carry_out, pace_of, roll
 from playbooks.session import Session
 from provision.errors import EXIT_DONE, EXIT_FAILED
@@ -46,6 +47,7 @@ def deploy(
 
     with Session.open(env) as session:
         progress(session.chosen)
+        before = glance(session)
         pace = pace_of(session, max_unavailable=max_unavailable, bake=bake)
         plan = plan_for(
             session, model=model, hosts=hosts, accept_downtime=accept_downtime, pace=pace
@@ -55,8 +57,9 @@ def deploy(
         outcomes: list[Outcome] = []
         late: list[Outcome] = []
         if plan and not dry_run and (yes or confirm("Go on?")):
-            outcomes = roll(session, plan, pace=pace, keep_going=keep_going)
-            late = _converge(session, plan, outcomes[0], model=model, json=json)
+            with holding(session, plan, task="deploy", before=before):
+                outcomes = roll(session, plan, pace=pace, keep_going=keep_going)
+                late = _converge(session, plan, outcomes[0], model=model, json=json)
         _tell(plan, outcomes, late, json=json)
 
 

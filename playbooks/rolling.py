@@ -33,7 +33,7 @@ def pace_of(session: Session, *, max_unavailable: str, bake: str, downtime: bool
 
 
 def carry_out(session: Session, plan: Plan) -> Outcome:
-    """Execute *plan*, with progress on stderr."""
+    """Execute *plan* under the lock that the session holds, with progress on stderr."""
     from provision.executor.executor import Executor
     from provision.report.lines import line
 
@@ -44,7 +44,11 @@ def carry_out(session: Session, plan: Plan) -> Outcome:
         clock=session.clock,
         listener=lambda event: progress(line(event)),
     )
-    return executor.execute(plan)
+    if session.work is None:
+        raise RuntimeError("nothing is carried out without the environment's lock")
+    outcome = executor.execute(plan, session.work.journal)
+    session.work.outcomes.append(outcome)
+    return outcome
 
 
 def roll(session: Session, plan: Plan, *, pace: Pace, keep_going: bool) -> list[Outcome]:
@@ -57,7 +61,8 @@ def roll(session: Session, plan: Plan, *, pace: Pace, keep_going: bool) -> list[
     from provision.report import plan as plan_report
 
     outcome = carry_out(session, plan)
-    if outcome.ok or keep_going or not plan.afterwards:
+    lost = session.work is not None and session.work.journal.lost
+    if outcome.ok or keep_going or lost or not plan.afterwards:
         return [outcome]
     progress("this did not succeed: looking at what the hosts run now")
     back = way_back(session.environment, plan, cloud=session.cloud, shell=session.shell, pace=pace)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from playbooks.config import ENV_HELP
 from playbooks.frame import confirm, emit_json, finish, progress, task
+from playbooks.hold import glance, holding
 from playbooks.rolling import PACE_HELP, pace_of, roll
 from playbooks.session import Session
 from provision.errors import EXIT_DONE, EXIT_FAILED, UsageError
@@ -50,6 +51,7 @@ def rolling_restart(
     older_than_s = None if if_older_than is None else _age(if_older_than)
     with Session.open(env) as session:
         progress(session.chosen)
+        before = glance(session)
         pace = pace_of(
             session, max_unavailable=max_unavailable, bake=bake, downtime=accept_downtime
         )
@@ -63,7 +65,8 @@ def rolling_restart(
             print(plan_report.text(plan))
         outcomes: list[Outcome] = []
         if plan and not dry_run and (yes or confirm("Go on?")):
-            outcomes = roll(session, plan, pace=pace, keep_going=keep_going)
+            with holding(session, plan, task="rolling-restart", before=before):
+                outcomes = roll(session, plan, pace=pace, keep_going=keep_going)
         _tell(plan, outcomes, json=json)
 
 

@@ -11,11 +11,14 @@ from provision.config.environment import Environment
 
 if TYPE_CHECKING:
     from provision.connectors.protocols import Clock, Cloud, Http, Shell
+    from provision.executor.locked import Work
 
 
 @dataclass(slots=True)
 class Session:
     """What a task works with. ``chosen`` says in words why it is this environment.
+
+    ``work`` is set while the task holds the environment's lock (see playbooks/hold.py).
 
     A context manager: leaving it ends all connections.
     """
@@ -26,6 +29,7 @@ class Session:
     _shell: Shell | None = None
     _http: Http | None = None
     _clock: Clock | None = None
+    work: Work | None = None
 
     @classmethod
     def open(cls, env: str | None) -> Session:

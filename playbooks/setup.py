@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from playbooks.config import ENV_HELP
 from playbooks.frame import confirm, emit_json, finish, progress, task
+from playbooks.hold import glance, holding
 from playbooks.rolling import carry_out
 from playbooks.session import Session
 from provision.errors import PlanError
@@ -37,12 +38,14 @@ def setup(
 
     with Session.open(env) as session:
         progress(session.chosen)
+        before = glance(session)
         plan = plan_for(session, hosts=hosts)
         if not json:
             print(plan_report.text(plan))
         outcome = None
         if plan and not dry_run and (yes or confirm("Go on?")):
-            outcome = carry_out(session, plan)
+            with holding(session, plan, task="setup", before=before):
+                outcome = carry_out(session, plan)
         ok = not plan.left_out and (outcome is None or outcome.ok)
         if json:
             done = outcome_report.document(outcome) if outcome else None

@@ -117,8 +117,9 @@ class LockStore:
             raise
 
     def archive(self, run: Run) -> None:
-        """Copy the record of a closed run into the history; no matter if it is there."""
-        self.cloud.put_object(lock.history_key(run.epoch), journal.record(run))
+        """Copy the record of a closed run into the history; one that is there stays."""
+        with suppress(Conflict):
+            self.cloud.put_if(lock.history_key(run.epoch), journal.record(run), etag=None)
 
     def break_open(self, seen: Seen, *, by: Who) -> Run:
         """Close the open run of *seen*; its record as it is now, also when it ended by itself.

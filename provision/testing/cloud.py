@@ -23,7 +23,8 @@ class FakeCloud:
         health: host -> target state, or a list of states told one after the other.
         after_register: host -> its states once it was registered (else healthy at once).
         failures: call name -> error to raise.
-        log: every call that changes or hands out something.
+        log: every call that changes or hands out something, but ``put_if``: how often the holder
+            of a lock writes is up to its threads.
         server_time: the clock of AWS, which has nothing to do with any other.
     """
 
@@ -127,7 +128,6 @@ class FakeCloud:
             there = self.objects.get(key)
             if (None if there is None else _etag(there)) != etag:
                 raise Conflict(f"{key} was written by somebody else meanwhile")
-            self.log.append(f"put {key}")
             self.objects[key] = data
             self._written[key] = self.server_time
             return Written(_etag(data), self.server_time)

@@ -1,0 +1,66 @@
+"""Holding the environment's lock while a task changes something."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from playbooks.session import Session
+
+if TYPE_CHECKING:
+    from provision.planning.journal import Who
+    from provision.planning.lock import Seen
+    from provision.planning.plan import Plan
+
+
+def glance(session: Session) -> Future[Seen]:
+    """Read the lock on the side, before a task looks at what it plans by: nothing waits for it."""
+    from provision.executor.lock_store import LockStore
+
+    store = LockStore(session.cloud)
+    pool = ThreadPoolExecutor(1)
+    try:
+        return pool.submit(store.look)
+    finally:
+        pool.shutdown(wait=False)
+
+
+@contextmanager
+def holding(session: Session, plan: Plan, *, task: str, before: Future[Seen]) -> Iterator[None]:
+    """Hold the lock, and write down what is carried out meanwhile; freed in every ending.
+
+    Raises LockHeld when somebody else works on the environment, PlanError when somebody did since
+    *before*: nothing was changed then.
+    """
+    import secrets
+
+    from provision.executor.lock_store import LockStore
+    from provision.executor.locked import locked
+    from provision.planning.journal import errand
+
+    with locked(
+        LockStore(session.cloud),
+        session.clock,
+        who=caller(session),
+        what=errand(task, plan),
+        token=secrets.token_hex(8),
+        planned_at=before.result().settled_epoch,
+    ) as work:
+        session.work = work
+        try:
+            yield
+        finally:
+            session.work = None
+
+
+def caller(session: Session) -> Who:
+    """Who types, and where."""
+    import getpass
+    import socket
+
+    from provision.planning.journal import Who
+
+    name = f"{getpass.getuser()}@{socket.gethostname().partition('.')[0]}"
+    return Who(name, session.cloud.identity())
