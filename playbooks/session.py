@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,8 @@ class Session:
     def open(cls, env: str | None) -> Session:
         """The environment named by *env*, ``LLM_FLEET_ENV`` or Pulumi's selected stack."""
         choice = choose(env)
-        return cls(choice.load(), chosen=f"{choice.name}, {choice.source}")
+        environment, chosen = choice.load(), f"{choice.name}, {choice.source}"
+        return cls(environment, chosen=chosen, folder=choice.file().parent)
 
     @property
     def cloud(self) -> Cloud:
