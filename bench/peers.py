@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.floor import bare_ssh
 from bench.hosts import Fleet, fleet_of
 from bench.measure import ROOT, Taken, table, verdict, whole_process
 from bench.scale import RELEASES, ours
@@ -63,7 +64,9 @@ def main() -> None:
             for condition, text in START_UP.items():
                 fleet.start_up_file(text)
                 mine, *theirs = (one.measure(fleet) for one in contenders)
-                print(_table(condition, mine, dict(zip(GOALS, theirs, strict=True))), flush=True)
+                floor = _seconds(lambda: bare_ssh(fleet))
+                tools = dict(zip(GOALS, theirs, strict=True))
+                print(_table(condition, mine, tools, floor), flush=True)
         finally:
             _close_ansible_connections(fleet)
 
@@ -86,11 +89,16 @@ def _seconds(deploy: Callable[[], Taken]) -> float:
 
 
 def _table(
-    condition: str, mine: tuple[float, float], theirs: Mapping[str, tuple[float, float]]
+    condition: str,
+    mine: tuple[float, float],
+    theirs: Mapping[str, tuple[float, float]],
+    floor: float,
 ) -> str:
     heads = (condition, "first", "times", "goal", "nothing to do", "times", "goal", "kept")
     rows = [("llm-fleet", f"{mine[0]:.2f} s", "", "", f"{mine[1]:.2f} s", "", "", "")]
     rows += [_row(name, seconds, mine) for name, seconds in theirs.items()]
+    bare = (f"{floor:.2f} s", f"{floor / mine[0]:.1f}x", "", f"{floor:.2f} s")
+    rows.append(("ssh HOST true", *bare, f"{floor / mine[1]:.1f}x", "", ""))
     return table(heads, rows) + "\n"
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 
+from bench.floor import bare_ssh
 from bench.hosts import Fleet, fleet_of
 from bench.measure import ROOT, Taken, median, table, verdict, whole_process
 
@@ -37,6 +38,10 @@ def main() -> None:
                 median(lambda n=count, m=measure: m(fleet.first(n)), RUNS) for count in (FEW, MANY)
             )
             rows.append(_row(name, few, many))
+        few, many = (
+            median(lambda n=count: bare_ssh(fleet.first(n)), RUNS) for count in (FEW, MANY)
+        )
+        rows.append(_floor(few, many))
     heads = (
         "",
         f"{FEW} hosts",
@@ -62,6 +67,16 @@ def _row(name: str, few: Taken, many: Taken) -> tuple[str, ...]:
         f"{few.processor_s:.2f} -> {many.processor_s:.2f} s",
         *(f"{many.peak_mib:.0f} MiB", f"{MOST_MIB:.0f} MiB"),
         verdict(kept),
+    )
+
+
+def _floor(few: Taken, many: Taken) -> tuple[str, ...]:
+    return (
+        "ssh HOST true, all at once",
+        *(f"{few.seconds:.2f} s", f"{many.seconds:.2f} s"),
+        *(f"{many.seconds / few.seconds:.1f}x", ""),
+        f"{few.processor_s:.2f} -> {many.processor_s:.2f} s",
+        *("", "", ""),
     )
 
 

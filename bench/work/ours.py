@@ -22,7 +22,6 @@ from provision.commands.host_program import release_folder
 from provision.config.environment import AccessSettings, Transport
 from provision.connectors.clock import SystemClock
 from provision.connectors.ssh import FabricShell
-from provision.executor.executor import Executor
 from provision.executor.gather import look_at
 from provision.facts.inventory import Host
 from provision.planning.plan import Plan, Run, Step, UploadFiles, Wave
@@ -79,19 +78,26 @@ def main(file: Path) -> None:
     access = AccessSettings(transport=Transport.DIRECT, user="root", identity_file=said["key"])
     release = render()
     shell = Counting(access, "us-east-1")
-    nothing: Any = None  # no step of this Plan asks the cloud or the service
     try:
         seen = look_at(hosts, shell)
         if seen.unreachable:
             sys.exit(f"unreachable: {dict(seen.unreachable)}")
         planned = plan(hosts, release, {name: facts.releases for name, facts in seen.facts.items()})
-        executor = Executor(shell=shell, http=nothing, cloud=nothing, clock=SystemClock())
-        outcome = executor.execute(planned)
+        ok = not planned or carry_out(planned, shell)
     finally:
         shell.close()
     steps = sum(len(wave.steps) for wave in planned)
-    print(json.dumps({"ok": outcome.ok, "steps": steps, "commands": shell.sent}))
-    sys.exit(outcome.exit_code)
+    print(json.dumps({"ok": ok, "steps": steps, "commands": shell.sent}))
+    sys.exit(not ok)
+
+
+def carry_out(planned: Plan, shell: FabricShell) -> bool:
+    """Whether all of it was done. As in ``fab deploy``, a Plan without steps never comes here."""
+    from provision.executor.executor import Executor
+
+    nothing: Any = None  # no step of this Plan asks the cloud or the service
+    executor = Executor(shell=shell, http=nothing, cloud=nothing, clock=SystemClock())
+    return executor.execute(planned).ok
 
 
 if __name__ == "__main__":
