@@ -31,6 +31,7 @@ class Session:
     _http: Http | None = None
     _clock: Clock | None = None
     work: Work | None = None
+    folder: Path | None = None  # of the environment's file; None: of none
 
     @classmethod
     def open(cls, env: str | None) -> Session:
