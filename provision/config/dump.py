@@ -21,7 +21,8 @@ def dump(environment: Environment) -> str:
     for section, value in asdict(environment).items():
         if section not in ("name", "region"):
             config[NAMESPACE + section] = _plain(value)
-    text: str = yaml.safe_dump({"config": config}, sort_keys=False, allow_unicode=True, width=100)
+    # All but ASCII escaped: U+0085, written as it is, would come back as a space.
+    text: str = yaml.safe_dump({"config": config}, sort_keys=False, width=100)
     return text
 
 

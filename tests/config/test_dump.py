@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,15 @@ from provision.config.parse import parse
 from tests.config.environments import SMALL, environments
 
 ROOT = Path(__file__).parent.parent.parent
+
+
+def test_a_line_break_of_another_age_survives() -> None:
+    """U+0085 ends a line in YAML; in a value it is escaped, and so is everything beyond ASCII."""
+    engine = replace(SMALL.engine, extra_args={"dtype": "\x85", "title": "é\u2028"})
+    environment = replace(SMALL, engine=engine)
+    text = dump(environment)
+    assert text.isascii()
+    assert parse(SMALL.name, yaml.safe_load(text), source="dump") == environment
 
 
 @given(environments)
