@@ -175,6 +175,14 @@ class TestOutput:
 
         assert bell.wait(0)
 
+    def test_who_is_left_behind_does_not_keep_a_command_waiting(
+        self, shell: FabricShell, host: Host
+    ) -> None:
+        """A command ends when it ends, also when something that it started holds its output."""
+        result = shell.run(host, script("sleep 60 & echo done", timeout_s=10))
+
+        assert result.stdout == "done\n"
+
 
 class TestItsEnd:
     def test_one_that_dies_by_its_command(
