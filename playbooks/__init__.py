@@ -2,10 +2,11 @@
 
 from invoke.collection import Collection
 
-from playbooks import config, cost, keys
+from playbooks import config, cost, keys, lock
 from playbooks.benchmark import benchmark
 from playbooks.deploy import deploy
 from playbooks.doctor import doctor
+from playbooks.history import history
 from playbooks.logs import logs
 from playbooks.plan import plan
 from playbooks.rehearse import rehearse
@@ -13,7 +14,10 @@ from playbooks.rolling_restart import rolling_restart
 from playbooks.setup import setup
 from playbooks.status import status
 
-ns = Collection(benchmark, deploy, doctor, logs, plan, rehearse, rolling_restart, setup, status)
+ns = Collection(
+    benchmark, deploy, doctor, history, logs, plan, rehearse, rolling_restart, setup, status
+)
 ns.add_collection(config.ns)
 ns.add_collection(cost.ns)
 ns.add_collection(keys.ns)
+ns.add_collection(lock.ns)

@@ -143,9 +143,12 @@ class LockStore:
         raise Refused("its holder writes without a pause", hint="run the same command again")
 
     def history(self, last: int) -> tuple[Run, ...]:
-        """The last runs, newest first, the open one included."""
+        """The last runs, newest first, also one that runs now; a dead one is told as dead."""
         seen = self.look()
-        runs = {} if seen.lock is None else {seen.lock.epoch: seen.lock.run}
+        now = seen.lock
+        if now is not None and seen.state is State.EXPIRED:
+            now = lock.died(now, seen, by=None)
+        runs = {} if now is None else {now.epoch: now.run}
         keys = {lock.epoch_of(key): key for key in self.cloud.list_objects(HISTORY)}
         missing = sorted(keys.keys() - runs.keys() - {0}, reverse=True)[:last]
         with ThreadPoolExecutor(_READS_AT_ONCE) as pool:

@@ -127,7 +127,7 @@ def closed(lock: Lock, ending: Ending, *, at: float, error: str | None, by: Who 
     return replace(lock, run=run, beat=lock.beat + 1)
 
 
-def died(lock: Lock, seen: Seen, *, by: Who) -> Lock:
+def died(lock: Lock, seen: Seen, *, by: Who | None) -> Lock:
     """*lock*, whose holder is dead, closed with the moment at which it was last heard of."""
     text = f"not heard of for {seen.idle_s:.0f} s"
     return closed(lock, Ending.DIED, at=seen.at - seen.idle_s, error=text, by=by)
