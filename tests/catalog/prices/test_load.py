@@ -110,6 +110,23 @@ def test_what_was_written_by_hand_wins(tmp_path: Path) -> None:
     assert (ours.input_usd, ours.output_usd, ours.cached_input_usd) == (1, 3, Decimal("0.1"))
 
 
+def test_the_example_of_the_documentation_holds(tmp_path: Path) -> None:
+    """docs/prices.md can be copied as it stands."""
+    docs = Path(__file__).resolve().parents[3] / "docs" / "prices.md"
+    example = docs.read_text().partition("```csv\n")[2].partition("```")[0]
+    (tmp_path / "overrides.csv").write_text(example)
+    book = load(folder=tmp_path)
+    assert book.on_demand["g5.xlarge", "us-east-1"].usd == Decimal("0.93")
+    assert book.hosted_model("gpt-4o").per_request(700, 100) == Decimal("0.0022")
+    own = [
+        value.origin.source
+        for table in (book.on_demand, book.spot, book.services, book.hosted)
+        for value in table.values()
+        if value.origin.status is Status.OVERRIDE
+    ]
+    assert len(own) == 4
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [

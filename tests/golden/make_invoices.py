@@ -1,0 +1,275 @@
+"""Write the invoices of prod and prod-70b without a line of the tool's own code.
+
+    .venv/bin/python tests/golden/make_invoices.py
+
+Everything is computed anew from docs/cost-preview.md (the formulas), the environments' files (read
+by a person: they stand below as plain numbers) and the prices as they were collected. It imports
+nothing of this repository on purpose: `fab cost.preview` has to arrive at the same cents by its
+own way.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
+from typing import Any
+
+GOLDEN = Path(__file__).resolve().parent
+FACTS = GOLDEN / "facts_prices"
+MONTH = 730
+GB = 2**30
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What Pulumi.<name>.yaml says, as far as money goes; unset keys have their defaults."""
+
+    name: str
+    region: str
+    instance_type: str
+    hosts: int
+    zones: int
+    root_gib: int
+    cache_gib: int
+    cache_mibps: int
+    cache_iops: int
+    snapshots_kept: int
+    log_retention_days: int
+    weights_gb: str  # of the model's files, from the catalogue of models
+
+
+PROD = Environment(
+    name="prod",
+    region="us-east-1",
+    instance_type="g5.xlarge",
+    hosts=2,
+    zones=2,
+    root_gib=150,
+    cache_gib=100,
+    cache_mibps=125,
+    cache_iops=3000,
+    snapshots_kept=3,
+    log_retention_days=30,
+    weights_gb="13.5",
+)
+PROD_70B = Environment(
+    name="prod-70b",
+    region="us-east-1",
+    instance_type="p4d.24xlarge",
+    hosts=1,
+    zones=1,
+    root_gib=200,
+    cache_gib=400,
+    cache_mibps=1000,
+    cache_iops=4000,
+    snapshots_kept=3,
+    log_retention_days=90,
+    weights_gb="131.42",
+)
+
+# A month of usage, all by default.
+REQUESTS, INPUT_TOKENS, OUTPUT_TOKENS = 1_000_000, 700, 100
+RESPONSE_S, BYTES_IN, BYTES_OUT = 8, 5, 250
+NAT_GB_PER_HOST, LOGS_GB_PER_HOST, LOGS_SCANNED_GB = 10, 1, 10
+IMAGE_GB, IMAGES_STORED, RELEASES, REVISIONS = 10, 3, 4, 2
+SNAPSHOT_CHANGED = Decimal("0.05")
+LISTENER_RULES = 2
+ALARMS = (
+    "errors-of-hosts",
+    "errors-of-load-balancer",
+    "host-missing",
+    "no-healthy-host",
+    "slow",
+    "unhealthy-host",
+)
+SECRETS = ("client-keys", "hub-token", "probe-key")
+
+
+def facts(name: str) -> list[dict[str, str]]:
+    with (FACTS / f"{name}.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def service(service: str, item: str) -> Decimal:
+    (price,) = [
+        row["price"]
+        for row in facts("aws_services")
+        if (row["service"], row["item"]) == (service, item)
+    ]
+    return Decimal(price)
+
+
+def on_demand(environment: Environment) -> Decimal:
+    (price,) = [
+        row["usd_per_hour"]
+        for row in facts("ec2_ondemand_us_east_1")
+        if row["instance_type"] == environment.instance_type
+    ]
+    return Decimal(price)
+
+
+def cents(usd: Decimal) -> Decimal:
+    return usd.quantize(Decimal("0.01"), rounding=ROUND_HALF_UP)
+
+
+def lines(e: Environment) -> list[tuple[str, str, Decimal, Decimal]]:
+    """(resource, what, quantity, unit price), as docs/cost-preview.md has them."""
+    gp3 = service("EBS", "gp3 storage")
+    weights = Decimal(e.weights_gb)
+    written = min(Decimal(e.cache_gib), weights * REVISIONS + 4)
+    snapshots = e.hosts * written * (1 + (e.snapshots_kept - 1) * SNAPSHOT_CHANGED)
+    nat_gb = Decimal(e.hosts * NAT_GB_PER_HOST)
+    logs_gb = Decimal(e.hosts * LOGS_GB_PER_HOST)
+    secret = service("SecretsManager", "secret")
+    made: list[tuple[str, str, Decimal | int, Decimal]] = [
+        ("fleet-hosts", "instances", e.hosts * MONTH, on_demand(e)),
+        ("fleet-hosts", "root volumes", e.hosts * e.root_gib, gp3),
+        ("model-cache", "cache volumes", e.hosts * e.cache_gib, gp3),
+        ("model-cache-snapshots", "snapshots", snapshots, service("EBS", "snapshot standard")),
+        ("load-balancer-alb", "load balancer", MONTH, service("ELB", "ALB hour")),
+        ("load-balancer-alb", "capacity units", lcu() * MONTH, service("ELB", "ALB LCU")),
+        ("network-nat", "NAT gateway", MONTH, service("VPC", "NAT gateway")),
+        ("network-nat", "NAT data", nat_gb, service("VPC", "NAT gateway data")),
+        ("network-nat", "IPv4 address", MONTH, service("VPC", "public IPv4 address")),
+        (
+            "network-s3",
+            "gateway endpoint",
+            MONTH,
+            service("VPC", "gateway endpoint (S3, DynamoDB)"),
+        ),
+        ("observability-dashboard", "dashboard", 1, service("CloudWatch", "dashboard")),
+        ("observability-hosts", "logs written", logs_gb, service("CloudWatch", "logs ingest")),
+        (
+            *("observability-hosts", "logs kept"),
+            logs_gb * e.log_retention_days / (Decimal(365) / 12),
+            service("CloudWatch", "logs archive"),
+        ),
+        (
+            *("observability-hosts", "logs searched"),
+            *(LOGS_SCANNED_GB, service("CloudWatch", "logs insights scan")),
+        ),
+        ("registry-repository", "images", IMAGE_GB * IMAGES_STORED, service("ECR", "storage")),
+        ("storage-bucket", "weights", weights * REVISIONS, service("S3", "standard storage")),
+        (
+            *("storage-bucket", "writes"),
+            (weights * 128 + RELEASES * 30) / 1000,
+            service("S3", "PUT/LIST"),
+        ),
+        (
+            *("storage-bucket", "reads"),
+            *(Decimal(e.hosts * RELEASES * 100) / 1000, service("S3", "GET")),
+        ),
+        *((f"secrets-{name}", "secret", 1, secret) for name in SECRETS),
+        # The price of ten thousand calls stands in the unit of a secret's row: "+ 0.05/10k calls".
+        ("secrets", "calls", Decimal(e.hosts * MONTH * 3600) / 20 / 10_000, Decimal("0.05")),
+        ("encryption-key", "key", 1, service("KMS", "key")),
+    ]
+    alarm = service("CloudWatch", "alarm standard resolution")
+    made += [(f"observability-{name}", "alarm", 1, alarm) for name in ALARMS]
+    if e.cache_iops > 3000:
+        price = service("EBS", "gp3 IOPS above 3000")
+        made.append(("model-cache", "cache IOPS", e.hosts * (e.cache_iops - 3000), price))
+    if e.cache_mibps > 125:
+        price = service("EBS", "gp3 throughput above 125 MiB/s")
+        made.append(("model-cache", "cache MiB/s", e.hosts * (e.cache_mibps - 125), price))
+    if e.zones > 1:
+        (each_way,) = [
+            Decimal(row["intra_region_each_way"])
+            for row in facts("data_transfer")
+            if row["region"] == e.region
+        ]
+        made.append(("network-nat", "zone data", nat_gb * (e.zones - 1) / e.zones * 2, each_way))
+    return [(r, what, millionth(quantity), price) for r, what, quantity, price in made]
+
+
+def lcu() -> Decimal:
+    """Capacity units on average: the largest of four dimensions."""
+    rate = Decimal(REQUESTS) / (MONTH * 3600)
+    passed = Decimal(REQUESTS * (INPUT_TOKENS * BYTES_IN + OUTPUT_TOKENS * BYTES_OUT)) / GB
+    rules = rate * max(0, LISTENER_RULES - 10) / 1000
+    return max(rate / 25, rate * RESPONSE_S / 3000, passed / MONTH, rules)
+
+
+def millionth(quantity: Decimal | int) -> Decimal:
+    return Decimal(quantity).quantize(Decimal("0.000001"), rounding=ROUND_HALF_UP)
+
+
+def options(e: Environment, rest: Decimal) -> dict[str, Any]:
+    """The whole bill by how the instances are paid; *rest* is every other line."""
+    hours = e.hosts * MONTH
+    found = {"on-demand": paid(rest, hours * on_demand(e))}
+    for row in facts("ec2_region_ondemand_spot"):
+        if (row["instance_type"], row["region"]) == (e.instance_type, e.region):
+            spot = {
+                name: cents(hours * Decimal(row[f"spot_{name}"]))
+                for name in ("min", "median", "max")
+            }
+            found["spot"] = paid(rest, spot["median"]) | {
+                "low_usd": str(rest + spot["min"]),
+                "high_usd": str(rest + spot["max"]),
+            }
+    for row in facts("ec2_reserved"):
+        # p4d's terms were taken from an on-demand price that has since fallen by a third.
+        if row["instance_type"] == e.instance_type and "STALE" not in row["status"]:
+            found[name_of(row)] = reserved(row, e, rest)
+    for row in facts("capacity_blocks"):
+        if row["instance_type"] == e.instance_type:
+            block = paid(rest, Decimal(0), cents(hours * Decimal(row["instance_usd_h"])), months=1)
+            found.setdefault("capacity-block", block)
+    return found
+
+
+def reserved(row: dict[str, str], e: Environment, rest: Decimal) -> dict[str, str]:
+    years, upfront = int(row["term_years"]), Decimal(row["upfront_usd"])
+    hourly = Decimal(row["effective_usd_h"]) - upfront / (years * 8760)
+    hourly = Decimal(0) if row["payment"] == "All Upfront" else round(hourly, 6)
+    return paid(rest, e.hosts * MONTH * hourly, e.hosts * upfront, months=12 * years)
+
+
+def paid(
+    rest: Decimal, monthly: Decimal, upfront: Decimal = Decimal(0), months: int = 1
+) -> dict[str, str]:
+    every_month = rest + cents(monthly)
+    return {
+        "monthly_usd": str(every_month),
+        "upfront_usd": str(cents(upfront)),
+        "amortised_monthly_usd": str(every_month + cents(upfront / months)),
+    }
+
+
+def name_of(row: dict[str, str]) -> str:
+    return f"reserved-{row['term_years']}y-{row['payment'].lower().replace(' ', '-')}"
+
+
+def invoice(environment: Environment) -> dict[str, Any]:
+    made = [(r, w, q, p, cents(q * p)) for r, w, q, p in lines(environment)]
+    total = sum((month for *_, month in made), Decimal(0))
+    instances = made[0][4]
+    return {
+        "environment": environment.name,
+        "total_monthly_usd": str(total),
+        "lines": [
+            {
+                "resource": resource,
+                "what": what,
+                "quantity": plain(quantity),
+                "unit_price_usd": plain(price),
+                "monthly_usd": str(month),
+            }
+            for resource, what, quantity, price, month in sorted(made)
+        ],
+        "options": options(environment, total - instances),
+    }
+
+
+def plain(number: Decimal) -> str:
+    return format(number.normalize(), "f")
+
+
+if __name__ == "__main__":
+    for environment in (PROD, PROD_70B):
+        text = json.dumps(invoice(environment), indent=2) + "\n"
+        (GOLDEN / f"invoice-{environment.name}.json").write_text(text)
