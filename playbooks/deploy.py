@@ -59,7 +59,15 @@ def deploy(
         if plan and not dry_run and (yes or confirm("Go on?")):
             with holding(session, plan, task="deploy", before=before):
                 outcomes = roll(session, plan, pace=pace, keep_going=keep_going)
-                late = _converge(session, plan, outcomes[0], model=model, json=json)
+                if names := _behind(session, plan, outcomes[0], json=json):
+                    again = plan_for(
+                        session,
+                        model=model,
+                        hosts=",".join(names),
+                        accept_downtime=accept_downtime,
+                        pace=pace,
+                    )
+                    late = _converge(session, again, json=json)
         _tell(plan, outcomes, late, json=json)
 
 
@@ -90,21 +98,23 @@ def plan_for(
     )
 
 
-def _converge(
-    session: Session, plan: Plan, outcome: Outcome, *, model: str | None, json: bool
-) -> list[Outcome]:
-    """Deploy to hosts that joined meanwhile with the release of before; the others serve."""
+def _behind(session: Session, plan: Plan, outcome: Outcome, *, json: bool) -> tuple[str, ...]:
+    """Hosts that joined while *plan* was carried out, with the release of before."""
     from provision.executor.latecomers import behind
     from provision.report import outcome as outcome_report
-    from provision.report import plan as plan_report
 
     names = behind(plan, cloud=session.cloud, shell=session.shell) if outcome.ok else ()
-    if not names:
-        return []
-    late = plan_for(session, model=model, hosts=",".join(names), accept_downtime=True)
-    if not json:
+    if names and not json:
         print(outcome_report.text(outcome))
         print(f"\n{len(names)} host(s) joined meanwhile with the release of before")
+    return names
+
+
+def _converge(session: Session, late: Plan, *, json: bool) -> list[Outcome]:
+    """Deploy to them, too; the others serve already."""
+    from provision.report import plan as plan_report
+
+    if not json:
         print(plan_report.text(late))
     return [carry_out(session, late)]
 

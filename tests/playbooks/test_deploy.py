@@ -208,7 +208,7 @@ def joining(fleet: Fleet, monkeypatch: pytest.MonkeyPatch, facts: HostFacts | Ex
     fleet.http.prepare("POST", URL, WHOLE, STREAMED, WHOLE, STREAMED)
 
 
-@pytest.mark.parametrize("flags", [(), ("--json",)])
+@pytest.mark.parametrize("flags", [(), ("--json",), ("--accept-downtime",)])
 def test_a_host_that_joins_meanwhile_gets_the_release_too(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch, flags: tuple[str, ...]
 ) -> None:
@@ -219,7 +219,9 @@ def test_a_host_that_joins_meanwhile_gets_the_release_too(
     applied = [line for line in fleet.shell.ran("i-3") if "apply" in line]
     assert [line.rpartition(" ")[2] for line in applied] == [fleet.target.release.id]
     assert sum("apply" in line for line in fleet.shell.log) == 3
-    if flags:
+    emptied = any("drain" in line for line in fleet.shell.ran("i-3"))
+    assert emptied == ("--accept-downtime" not in flags)
+    if "--json" in flags:
         assert [one["name"] for one in said.json["joined_meanwhile"]["hosts"]] == ["i-3"]
     else:
         assert "1 host(s) joined meanwhile with the release of before" in said.out
