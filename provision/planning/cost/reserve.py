@@ -162,7 +162,7 @@ def has_blocks(instance_type: str) -> bool:
 
 def block_hours(days: int) -> int:
     """Hours of a Capacity Block of *days*. Raises UsageError for a length that is not sold."""
-    if not (1 <= days <= _SINGLE_DAYS or (days % 7 == 0 and days <= _BLOCK_DAYS)):
+    if not (1 <= days <= _SINGLE_DAYS or (days % 7 == 0 and 0 < days <= _BLOCK_DAYS)):
         raise UsageError(
             f"no Capacity Block lasts {days} days",
             hint=f"1 to {_SINGLE_DAYS} days, or whole weeks up to {_BLOCK_DAYS} days",
