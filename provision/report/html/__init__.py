@@ -1,0 +1,1 @@
+"""The cost report: one HTML file that needs neither network nor script."""

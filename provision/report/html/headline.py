@@ -1,0 +1,98 @@
+"""The three things that a reader wants first: what it costs, when it pays, what it carries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from provision.planning.cost.bill import Bill
+from provision.planning.cost.break_even import BreakEven, Crossing, Fleet
+from provision.report.html.bill import ON_DEMAND, cheapest_commitment, unverified
+from provision.report.html.rivals import verdict
+from provision.report.html.words import MARK, UNKNOWN, count, pricing, share, usd, whole_usd
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A title, a figure with its unit, and what to know about it."""
+
+    title: str
+    value: str
+    unit: str
+    sentences: tuple[str, ...]
+
+
+def cost(bill: Bill) -> Fact:
+    """On demand, and the cheapest commitment whose price is known."""
+    said = []
+    best = cheapest_commitment(bill.options)
+    if best and best.amortised is not None:
+        cash = f", {whole_usd(best.upfront)} of it paid in advance" if best.upfront else ""
+        price = f"{'' if best.verified else MARK}{whole_usd(best.amortised)}"
+        how = _lower(pricing(best.name))
+        said.append(f"{price} with the cheapest known commitment ({how}){cash}.")
+    else:
+        said.append("No price of a commitment is known for it.")
+    if bill.unpriced:
+        said.append(f"{_many(len(bill.unpriced), 'item')} without a known price not included.")
+    return Fact("What it costs", whole_usd(bill.total), f"a month, {ON_DEMAND}", tuple(said))
+
+
+def pays(break_even: BreakEven | None) -> Fact:
+    """Where the fleet crosses the API that it crosses first, and how the others stand."""
+    title = "When it pays"
+    if break_even is None:
+        return Fact(title, UNKNOWN, "", ("Nobody knows what the fleet carries.",))
+    reached = [one for one in break_even.crossings if one.break_even is not None]
+    if not reached:
+        return Fact(title, "never", "as it stands", _verdicts(break_even.crossings))
+    first = min(reached, key=lambda one: one.break_even or 0)
+    ordered = [first, *(one for one in break_even.crossings if one is not first)]
+    return Fact(title, f"from {count(first.break_even)}", "requests a month", _verdicts(ordered))
+
+
+def carries(break_even: BreakEven | None) -> Fact:
+    """What the hosts answer in a month, and how busy the assumed traffic keeps them."""
+    title = "What it carries"
+    if break_even is None:
+        return Fact(title, UNKNOWN, "", ("`fab benchmark` measures it.",))
+    fleet, asked = break_even.fleet, break_even.asked
+    said = [f"{_upper(fleet.capacity.said)}."]
+    if asked is not None:
+        said.insert(0, _busy(fleet, asked))
+    return Fact(title, count(fleet.full_load), "requests a month, never idle", tuple(said))
+
+
+def _busy(fleet: Fleet, asked: int) -> str:
+    """Whether the hosts are enough for the traffic's busiest hour."""
+    needed, hosts = fleet.hosts_for(asked), fleet.price.hosts
+    busy = f"The assumed {count(asked)} keep it {share(asked, fleet.full_load)} busy on average"
+    if needed > hosts:
+        return f"{busy}: its busiest hour needs {needed} hosts, there are {hosts}."
+    return f"{busy}, and its busiest hour fits."
+
+
+def cautions(bill: Bill, warnings: Sequence[str]) -> tuple[str, ...]:
+    """What a reader must know before quoting a figure: unverified prices, and *warnings*."""
+    lines, usd_ = unverified(bill)
+    said = (
+        f"{_many(lines, 'line')} of the bill, together {usd(usd_)} a month, with a price that"
+        f" nobody has verified; marked {MARK}"
+    )
+    return (*warnings, *([said] if lines else []))
+
+
+def _many(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def _verdicts(crossings: Sequence[Crossing]) -> tuple[str, ...]:
+    return tuple(f"{one.api.name}: {verdict(one)}." for one in crossings)
+
+
+def _upper(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]

@@ -1,0 +1,122 @@
+"""The whole report: a bill with everything around it, as one HTML document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from markupsafe import Markup
+
+from provision.planning.cost.bill import Bill
+from provision.planning.cost.break_even import BreakEven
+from provision.planning.cost.compare import Comparison
+from provision.planning.cost.money import HOURS_PER_MONTH
+from provision.report.html import bill as bills
+from provision.report.html import chart, comparison, headline, rivals
+from provision.report.html.template import render
+from provision.report.html.words import share
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the page is made of.
+
+    Attributes:
+        break_even: None when nobody knows what the fleet carries.
+        comparison: None when nothing could be compared.
+        subject: says in words what runs where; *here* is its instance type.
+        command: what was typed; *made_on* is the day.
+        warnings: what a reader must know first.
+    """
+
+    bill: Bill
+    break_even: BreakEven | None
+    comparison: Comparison | None
+    subject: str
+    here: str
+    command: str
+    made_on: date
+    warnings: tuple[str, ...] = ()
+
+
+def page(report: Report) -> str:
+    """The document. It needs no network and no script, and shows every price with its date."""
+    bill = report.bill
+    warnings = dict.fromkeys([*report.warnings, *_warnings(report)])
+    return render(
+        "report.html",
+        subject=report.subject,
+        command=report.command,
+        made_on=report.made_on.isoformat(),
+        facts=(
+            headline.cost(bill),
+            headline.pays(report.break_even),
+            headline.carries(report.break_even),
+        ),
+        cautions=headline.cautions(bill, list(warnings)),
+        **_bill(bill),
+        **_break_even(report.break_even),
+        **_comparison(report.comparison, report.here),
+    )
+
+
+def _warnings(report: Report) -> list[str]:
+    return [
+        *(report.break_even.warnings if report.break_even else ()),
+        *(report.comparison.warnings if report.comparison else ()),
+    ]
+
+
+def _bill(bill: Bill) -> Mapping[str, Any]:
+    branches = bills.tree(bill.lines)
+    return {
+        "bill": bill,
+        "month_hours": HOURS_PER_MONTH,
+        "branches": branches,
+        "parts": bills.parts(branches),
+        "marked": bool(bills.unverified(bill)[0]),
+        "free": bills.free_kinds(bill),
+        "ways": bills.ways(bill.options),
+        "unknown_ways": bills.unknown_ways(bill.options),
+        "sources": bills.sources(bill.lines),
+    }
+
+
+def _break_even(found: BreakEven | None) -> Mapping[str, Any]:
+    if found is None:
+        return {"rivals": ()}
+    stated = found.asked or found.fleet.full_load
+    return {
+        "rivals": rivals.rivals(found, stated),
+        "drawing": _curve(found),
+        "fleet_name": found.fleet.price.name,
+        "mix": found.fleet.mix,
+        "stated": stated,
+        "basis": found.assumptions,
+    }
+
+
+def _curve(found: BreakEven) -> Markup:
+    """Drawn twice, for a wide screen and for a phone: letters keep their size on both."""
+    drawn = rivals.chart(found)
+    said = render(
+        "curve.svg",
+        drawings=[chart.draw(drawn, size) for size in (chart.WIDE, chart.NARROW)],
+        title="US dollars a month over requests a month",
+        description=rivals.spoken(found),
+    )
+    return Markup(said)  # noqa: S704  # escaped where it was rendered
+
+
+def _comparison(found: Comparison | None, here: str) -> Mapping[str, Any]:
+    if found is None:
+        return {"compared": ()}
+    return {
+        "compared": comparison.rows(found, here),
+        "not_compared": comparison.left_out(found),
+        "peak_factor": found.question.peak_factor,
+        "duty": share(1 / found.question.peak_factor, 1),
+        "compared_requests": found.question.requests,
+    }
