@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from playbooks.config import ENV_HELP
 from playbooks.frame import emit_json, progress, task
 from playbooks.session import Session
+
+if TYPE_CHECKING:
+    from provision.planning.benchmark import Benchmark
 
 _HELP = {
     "env": ENV_HELP,
@@ -54,7 +58,19 @@ def benchmark(
             output_tokens=output_tokens,
             say=progress,
         )
+        if session.folder is not None:
+            _keep(done, session.folder, session.environment.name)
     if json:
         emit_json(report.document(done))
     else:
         print(report.text(done))
+
+
+def _keep(done: Benchmark, folder: Path, environment: str) -> None:
+    """A copy for `fab cost.*`, which asks nobody."""
+    from playbooks import kept
+    from provision.planning.benchmark import to_json
+
+    before = kept.place(folder, environment, done.key)
+    data = to_json(done, before=before.read_bytes() if before.exists() else None)
+    progress(f"kept for `fab cost.*`: {kept.write(folder, environment, done.key, data)}")

@@ -190,6 +190,28 @@ def to_json(benchmark: Benchmark, *, before: bytes | None) -> bytes:
     return text.encode()
 
 
+def from_json(data: bytes) -> tuple[Benchmark, ...]:
+    """What :func:`to_json` wrote: a benchmark for each mix. Raises FleetError for anything else."""
+    try:
+        mixes = json.loads(data)["mixes"]
+        return tuple(_benchmark(document) for document in mixes.values())
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise FleetError(
+            f"it is not what `fab benchmark` writes: {error!r}",
+            hint="delete it; `fab cost.break-even --fetch` fetches it again",
+        ) from error
+
+
+def _benchmark(document: Mapping[str, Any]) -> Benchmark:
+    levels = tuple(_kept_level(level) for level in document["levels"])
+    return Benchmark(**{**document, "levels": levels})
+
+
+def _kept_level(document: Mapping[str, Any]) -> Level:
+    latencies = {name: Percentiles(**document[name]) for name in ("ttft", "tpot", "e2e")}
+    return Level(**{**document, **latencies})
+
+
 def _cache_full(level: Level) -> bool:
     return bool(level.preemptions) or (level.kv_usage or 0.0) >= _FULL_CACHE
 

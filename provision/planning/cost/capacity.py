@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
+from provision.config.environment import EngineSettings
 from provision.planning.benchmark import Benchmark, knee
-from provision.planning.cost.throughput import REACHED, Engine, Mix
+from provision.planning.cost.throughput import REACHED, Engine, Mix, engine_of
+from provision.planning.sizing import Sizing
 
 _DIGITS = Decimal("0.0001")
 
@@ -40,6 +42,25 @@ class Capacity:
     def per_month(self, seconds: Decimal, hosts: int = 1) -> int:
         """Whole requests in so many seconds on so many hosts."""
         return int(self.requests_per_s * seconds * hosts)
+
+
+def capacity(
+    sizing: Sizing, settings: EngineSettings, mix: Mix, kept: Iterable[Benchmark] = ()
+) -> Capacity | None:
+    """What a host of *sizing* carries: as measured, else by the roofline.
+
+    *kept* are benchmarks of this model on this type. None when nothing was measured and nobody
+    knows the GPU's figures.
+    """
+    engine = engine_of(
+        sizing,
+        gpu_memory_utilization=settings.gpu_memory_utilization,
+        kv_cache_dtype=settings.kv_cache_dtype,
+        max_num_seqs=settings.max_num_seqs,
+    )
+    replicas = sizing.replicas_per_host
+    found = measured(kept, engine, mix, replicas)
+    return found or (roofline(engine, mix, replicas) if engine else None)
 
 
 def roofline(engine: Engine, mix: Mix, replicas: int) -> Capacity:

@@ -12,10 +12,10 @@ from provision.catalog.prices.book import PriceBook
 from provision.catalog.prices.price import MILLION, Origin
 from provision.config.environment import EngineSettings, ModelCacheSettings
 from provision.planning.cost.break_even import PEAK_FACTOR
-from provision.planning.cost.capacity import Capacity, roofline
+from provision.planning.cost.capacity import Capacity, capacity
 from provision.planning.cost.fleet_price import PRICINGS, HostPrice, host_prices
 from provision.planning.cost.money import HOURS_PER_MONTH
-from provision.planning.cost.throughput import Mix, engine_of
+from provision.planning.cost.throughput import Mix
 from provision.planning.cost.usage import SECONDS_PER_HOUR
 from provision.planning.sizing import Sizing, size
 from provision.planning.start_time import StartTime, estimate
@@ -147,13 +147,13 @@ def candidate(
 ) -> Candidate:
     """*instance* under *question*. Raises CatalogError when the region does not sell it."""
     sizing = size(question.model, instance, question.engine, hub_token=hub_token, candidates=())
-    capacity = _capacity(sizing, question)
+    carried = capacity(sizing, question.engine, question.mix) if sizing.fits else None
     return Candidate(
         sizing=sizing,
-        capacity=capacity,
+        capacity=carried,
         prices=host_prices(book, instance.name, question.region),
         start=estimate(sizing, cache) if sizing.fits else None,
-        hosts=_hosts(capacity, question),
+        hosts=_hosts(carried, question),
         tokens_per_request=question.mix.tokens,
         peak_factor=question.peak_factor,
         hours=question.hours,
@@ -175,21 +175,8 @@ def _rank(one: Candidate) -> tuple[bool, bool, Decimal, str]:
     return (not one.sizing.fits, price is None, price or Decimal(0), one.name)
 
 
-def _capacity(sizing: Sizing, question: Question) -> Capacity | None:
-    if not sizing.fits:
+def _hosts(carried: Capacity | None, question: Question) -> int | None:
+    if carried is None or question.requests is None:
         return None
-    settings = question.engine
-    engine = engine_of(
-        sizing,
-        gpu_memory_utilization=settings.gpu_memory_utilization,
-        kv_cache_dtype=settings.kv_cache_dtype,
-        max_num_seqs=settings.max_num_seqs,
-    )
-    return roofline(engine, question.mix, sizing.replicas_per_host) if engine else None
-
-
-def _hosts(capacity: Capacity | None, question: Question) -> int | None:
-    if capacity is None or question.requests is None:
-        return None
-    each = capacity.requests_per_s * question.seconds / question.peak_factor
+    each = carried.requests_per_s * question.seconds / question.peak_factor
     return max(1, int((question.requests / each).to_integral_value(rounding=ROUND_CEILING)))

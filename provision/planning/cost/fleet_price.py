@@ -66,6 +66,7 @@ class FleetPrice:
         overhead: share of the hosts' price that is added to it (the "20 %" of many estimates).
         extra: all that is neither hosts nor people: storage, network, load balancer.
         engineering: people's time.
+        host: how *host_monthly* comes about, None: nobody said.
     """
 
     name: str
@@ -74,7 +75,7 @@ class FleetPrice:
     overhead: Decimal = Decimal(0)
     extra: Decimal = Decimal(0)
     engineering: Decimal = Decimal(0)
-    origin: Origin | None = None
+    host: HostPrice | None = None
 
     @property
     def per_host(self) -> Decimal:

@@ -1,0 +1,108 @@
+"""Someone's API or a fleet of our own?"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from playbooks import amounts
+from playbooks.frame import emit_json, task
+from playbooks.place import Place, requests
+from provision.errors import UsageError
+
+_SLOWEST, _FASTEST = Decimal("0.0001"), 100_000  # requests a second of a host
+
+HELP = {
+    "api": "hosted models by commas; 3/15 is one at 3 $ and 15 $ per 1M tokens in and out",
+    "env": "environment whose fleet, model, traffic and benchmarks are taken",
+    "instance": "instance type instead of the environment's; alone, needs no environment",
+    "model": "the model that the fleet serves (default: the environment's, else mistral-7b)",
+    "region": "where the fleet stands (default: the environment's, else us-east-1)",
+    "pricing": "on-demand, spot, capacity-block, reserved-1y-no-upfront, ... (default: on-demand)",
+    "hosts": "hosts that the fleet has at least (default: the environment's, else 1)",
+    "input-tokens": "tokens of a prompt (default: the environment's usage, else 700)",
+    "output-tokens": "tokens of an answer (default: the environment's usage, else 100)",
+    "requests-per-month": "show this traffic too: 264364, 264k, 5M",
+    "tokens-per-month": "the same in tokens, prompts and answers together",
+    "extra-monthly": "US dollars for storage, network, load balancer",
+    "engineering-monthly": "US dollars for people's time",
+    "overhead-share": "share added to the price of the hosts: 0.2 or 20%",
+    "fallback-share": "share of the requests that an API answers beside the fleet: 0.05 or 5%",
+    "fallback-api": "which API that is (default: the environment's, else the one compared)",
+    "peak-factor": "the busiest hour against the average; hosts are counted for it",
+    "hours": "of a month; 720 is thirty days",
+    "usd-per-hour": "price of a host, instead of the price book's",
+    "fleet-monthly": "price of all hosts together, instead of an hourly one",
+    "capacity": "requests a second that a host carries, instead of what is known of it",
+    "json": "print JSON only",
+}
+
+
+@task(help=HELP)
+def break_even(
+    _context: Any,
+    *,
+    api: str = "gpt-4o",
+    env: str | None = None,
+    instance: str | None = None,
+    model: str | None = None,
+    region: str | None = None,
+    pricing: str | None = None,
+    hosts: str | None = None,
+    input_tokens: str | None = None,
+    output_tokens: str | None = None,
+    requests_per_month: str | None = None,
+    tokens_per_month: str | None = None,
+    extra_monthly: str = "0",
+    engineering_monthly: str = "0",
+    overhead_share: str = "0",
+    fallback_share: str | None = None,
+    fallback_api: str | None = None,
+    peak_factor: str = "2",
+    hours: str = "730",
+    usd_per_hour: str | None = None,
+    fleet_monthly: str | None = None,
+    capacity: str | None = None,
+    json: bool = False,
+) -> None:
+    """Say from how much traffic on a fleet of our own is cheaper than an API, and if it can be."""
+    from datetime import UTC, datetime
+
+    from provision.planning.cost.scenario import Scenario, weigh
+    from provision.report import cost_break_even as report
+
+    if usd_per_hour is not None and fleet_monthly is not None:
+        raise UsageError("--usd-per-hour or --fleet-monthly?", hint="one of them")
+    place = Place.choose(env, needed=instance is None)
+    mix, usage = place.mix(input_tokens, output_tokens), place.usage()
+    share = str(usage.fallback_share) if fallback_share is None else fallback_share
+    served, hosted_on = place.model(model), instance or place.instance()
+    scenario = Scenario(
+        model=served,
+        instance=hosted_on,
+        region=place.region(region),
+        engine=place.engine(),
+        mix=mix,
+        hosts=place.hosts(hosts),
+        pricing=pricing or place.pricing(),
+        hours=amounts.between("--hours", hours, 1, 744),
+        peak_factor=amounts.between("--peak-factor", peak_factor, 1, 100),
+        extra=amounts.usd("--extra-monthly", extra_monthly),
+        engineering=amounts.usd("--engineering-monthly", engineering_monthly),
+        overhead=amounts.share("--overhead-share", overhead_share, most=10),
+        fallback_share=amounts.share("--fallback-share", share),
+        fallback_api=fallback_api or place.fallback_api(),
+        usd_per_hour=amounts.price("--usd-per-hour", usd_per_hour),
+        fleet_monthly=amounts.price("--fleet-monthly", fleet_monthly),
+        requests_per_s=None
+        if capacity is None
+        else amounts.between("--capacity", capacity, _SLOWEST, _FASTEST),
+        kept=place.benchmarks(served, hosted_on),
+        requests=requests(requests_per_month, tokens_per_month, mix),
+    )
+    names = [name.strip() for name in api.split(",") if name.strip()]
+    answer = weigh(scenario, names, place.book(), today=datetime.now(UTC).date())
+    if json:
+        emit_json(report.document(answer))
+    else:
+        print(report.text(answer))
