@@ -14,7 +14,9 @@ from typing import Any
 import boto3
 from botocore.stub import Stubber
 
+from provision.catalog.prices.load import load
 from provision.connectors.aws_client import AwsClients
+from provision.connectors.price_services import QUESTIONS
 from provision.testing import samples
 
 NOW = datetime(2026, 11, 21, 6, 30, tzinfo=UTC)
@@ -167,3 +169,40 @@ def spot_price(name: str, zone: str, usd: str, hour: int = 5) -> dict[str, Any]:
         "SpotPrice": usd,
         "Timestamp": datetime(2026, 11, 21, hour, tzinfo=UTC),
     }
+
+
+def filters(**fields: str) -> list[dict[str, str]]:
+    """As GetProducts wants them."""
+    return [{"Type": "TERM_MATCH", "Field": k, "Value": v} for k, v in fields.items()]
+
+
+def prepare_services(answers: Recorded, **instead: str) -> None:
+    """One answer for each question, with the bundled prices in AWS's units."""
+    bundled = load().services
+    for (code, family), items in QUESTIONS.items():
+        sold = [
+            instead.get(
+                item.name,
+                product(
+                    {"usagetype": f"USE1-{item.usage}" if code == "AmazonECS" else item.usage},
+                    (
+                        f"{bundled[item.name, REGION].usd / item.factor:f}",
+                        item.units[0],
+                        "0",
+                        "Inf",
+                    ),
+                ),
+            )
+            for item in items
+            if item.name != "cloudwatch.detailed_monitoring.instance_month"
+        ]
+        fields = {"regionCode": REGION} | ({"productFamily": family} if family else {})
+        question = {
+            "ServiceCode": code,
+            "FormatVersion": "aws_v1",
+            "Filters": filters(**fields),
+            "MaxResults": 100,
+        }
+        answers.answer("pricing", "get_products", price_page(*sold), question)
+    transfer = product({"usagetype": "DataTransfer-Regional-Bytes"}, ("0.01", "GB", "0", "Inf"))
+    answers.answer("pricing", "get_products", price_page(transfer), None)

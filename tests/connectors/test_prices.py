@@ -23,7 +23,6 @@ from provision.catalog.prices.price import Origin, Status
 from provision.config.environment import AwsSettings
 from provision.connectors.aws_client import AwsClients
 from provision.connectors.price_list import LINUX, products
-from provision.connectors.price_services import QUESTIONS
 from provision.connectors.price_terms import Market
 from provision.connectors.prices import ask
 from provision.errors import CloudError
@@ -33,9 +32,11 @@ from tests.connectors.price_answers import (
     REGION,
     TYPES,
     Recorded,
+    filters,
     hourly,
     offering,
     plan_rate,
+    prepare_services,
     price_page,
     product,
     recorded,
@@ -55,10 +56,6 @@ def asked(answers: Recorded, *sources: Source) -> Any:
     found = ask(samples.environment(), MARKET, sources, NOW, aws=answers.aws)
     answers.nothing_left()
     return found
-
-
-def filters(**fields: str) -> list[dict[str, str]]:
-    return [{"Type": "TERM_MATCH", "Field": k, "Value": v} for k, v in fields.items()]
 
 
 def test_on_demand_is_asked_page_by_page(answers: Recorded) -> None:
@@ -208,38 +205,6 @@ def test_spot_over_the_zones(answers: Recorded) -> None:
     spot = found.book.spot["g5.xlarge", REGION]
     assert (spot.low, spot.median, spot.high) == (Decimal("0.43"), Decimal("0.43"), Decimal("0.45"))
     assert found.notes == ("no spot price for g5.2xlarge",)
-
-
-def prepare_services(answers: Recorded, **instead: str) -> None:
-    """One answer for each question, with the bundled prices in AWS's units."""
-    bundled = load().services
-    for (code, family), items in QUESTIONS.items():
-        sold = [
-            instead.get(
-                item.name,
-                product(
-                    {"usagetype": f"USE1-{item.usage}" if code == "AmazonECS" else item.usage},
-                    (
-                        f"{bundled[item.name, REGION].usd / item.factor:f}",
-                        item.units[0],
-                        "0",
-                        "Inf",
-                    ),
-                ),
-            )
-            for item in items
-            if item.name != "cloudwatch.detailed_monitoring.instance_month"
-        ]
-        fields = {"regionCode": REGION} | ({"productFamily": family} if family else {})
-        question = {
-            "ServiceCode": code,
-            "FormatVersion": "aws_v1",
-            "Filters": filters(**fields),
-            "MaxResults": 100,
-        }
-        answers.answer("pricing", "get_products", price_page(*sold), question)
-    transfer = product({"usagetype": "DataTransfer-Regional-Bytes"}, ("0.01", "GB", "0", "Inf"))
-    answers.answer("pricing", "get_products", price_page(transfer), None)
 
 
 NOT_ASKED = {"endpoint.gateway.hour", "cloudwatch.dashboard_month", "transfer.region_gb"}

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import EndpointConnectionError, NoCredentialsError
 
+from provision.catalog.prices.age import stale
 from provision.catalog.prices.load import load
 from provision.connectors import prices
 from tests.connectors.price_answers import (
     Recorded,
     hourly,
+    offering,
+    plan_rate,
+    prepare_services,
     price_page,
     product,
     recorded,
@@ -156,6 +160,50 @@ def test_a_new_region_begins_with_new_prices(fleet: Fleet, answers: Recorded) ->
     said = refresh(fleet, "--only", "egress", "--region", "eu-west-2")
     assert said.out.startswith("new\n  egress  beyond  unknown  0.09\n")
     assert str(load(folder=Path("prices")).egress["eu-west-2"][0].usd) == "0.09"
+
+
+@pytest.mark.usefixtures("project")
+def test_everything_at_once(fleet: Fleet, answers: Recorded) -> None:
+    """All six sources: a g5.xlarge can be paid in every way, and the book is today's."""
+    rates = [plan_rate("g5.xlarge", "0.64"), plan_rate("g5.xlarge", "0.7", kind="Compute")]
+    offers = [offering("g5.xlarge", "No Upfront", 0.0, 0.634)]
+    spots = [spot_price("g5.xlarge", "a", "0.44")]
+    out = product({"usagetype": "DataTransfer-Out-Bytes"}, ("0.09", "GB", "0", "Inf"))
+    answers.answer(
+        *("ec2", "describe_reserved_instances_offerings"),
+        *({"ReservedInstancesOfferings": offers}, None),
+    )
+    answers.answer(
+        *("savingsplans", "describe_savings_plans_offering_rates"),
+        *({"searchResults": rates}, None),
+    )
+    on_demand(answers)
+    answers.answer("ec2", "describe_spot_price_history", {"SpotPriceHistory": spots}, None)
+    prepare_services(answers)
+    answers.answer("pricing", "get_products", price_page(out), None)
+    said = refresh(fleet, "--json")
+    answers.nothing_left()
+    assert said.code == 0
+    assert [(c["what"], c["item"]) for c in said.json["new"]] == [
+        ("savings-plan-compute-1y-no-upfront", "g5.xlarge"),
+        ("savings-plan-ec2-1y-no-upfront", "g5.xlarge"),
+    ]
+    assert sorted(contents(Path("prices"))) == [
+        "commitments.csv",
+        "egress.csv",
+        "on_demand.csv",
+        "services.csv",
+        "spot.csv",
+    ]
+    book = load(folder=Path("prices"))
+    assert {one.name for one in book.commitments[PLACE]} >= {
+        "reserved-1y-no-upfront",
+        "reserved-3y-all-upfront",
+        "savings-plan-ec2-1y-no-upfront",
+        "savings-plan-compute-1y-no-upfront",
+    }
+    assert stale(book, datetime.now(UTC).date(), "us-east-1") is None
+    assert stale(load(), date(2026, 11, 21), "us-east-1") is not None
 
 
 class Nobody:
