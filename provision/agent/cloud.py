@@ -225,7 +225,7 @@ def current_release(cloud: Cloud) -> Optional[str]:
 
 def _hint(code: str) -> str:
     if code in ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403"):
-        return "the rights of this host's role do not cover it: run `pulumi up`, then try again"
+        return "the role's rights do not cover it: run `pulumi up`, then try again"
     if code in _EXPIRED:
         return "run the same command again: it goes on where it was, with new keys"
     if code in ("NoSuchBucket", "NoSuchKey", "404"):
