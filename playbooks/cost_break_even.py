@@ -97,7 +97,7 @@ def break_even(
         requests_per_s=None
         if capacity is None
         else amounts.between("--capacity", capacity, _SLOWEST, _FASTEST),
-        kept=place.benchmarks(served, hosted_on),
+        kept=tuple(place.benchmarks(served).get(hosted_on, ())),
         requests=requests(requests_per_month, tokens_per_month, mix),
     )
     names = [name.strip() for name in api.split(",") if name.strip()]

@@ -17,19 +17,17 @@ if TYPE_CHECKING:
 FOLDER = "benchmarks"  # here, with the environment's name below it, and in the bucket
 
 
-def read(
-    folder: Path, environment: str, models: Iterable[str], instance_type: str
-) -> tuple[Benchmark, ...]:
-    """Benchmarks of a model, under any of its names, on *instance_type*.
+def read(folder: Path, environment: str, models: Iterable[str]) -> dict[str, tuple[Benchmark, ...]]:
+    """Benchmarks of a model, under any of its names, by instance type.
 
     Raises UsageError for a file that is none of ours.
     """
-    home = folder / FOLDER / environment
-    found: list[Benchmark] = []
+    found: dict[str, tuple[Benchmark, ...]] = {}
     for model in models:
-        for path in sorted((home / model / instance_type).glob("*.json")):
-            found += _parse(path)
-    return tuple(found)
+        for path in sorted((folder / FOLDER / environment / model).glob("*/*.json")):
+            name = path.parent.name
+            found[name] = (*found.get(name, ()), *_parse(path))
+    return found
 
 
 def place(folder: Path, environment: str, key: str) -> Path:

@@ -13,6 +13,8 @@ from playbooks.frame import progress
 from provision.config import load
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from provision.catalog.model import Model
     from provision.catalog.prices.book import PriceBook
     from provision.config.environment import EngineSettings, Environment, UsageSettings
@@ -87,17 +89,17 @@ class Place:
         """The environment's fallback, None without an environment."""
         return self.environment.usage.fallback_api if self.environment else None
 
-    def benchmarks(self, model: Model, instance: str) -> tuple[Benchmark, ...]:
-        """What `fab benchmark` measured in the environment with *model* on *instance*."""
+    def benchmarks(self, model: Model) -> Mapping[str, Sequence[Benchmark]]:
+        """What `fab benchmark` measured in the environment with *model*, by instance type."""
         if self.environment is None or self.home is None:
-            return ()
+            return {}
         from playbooks import kept
 
         served = self.environment.model
         names = [model.name, model.repository]
         if served.name in names and served.served_name:
             names.append(served.served_name)
-        return kept.read(self.home, self.environment.name, dict.fromkeys(names), instance)
+        return kept.read(self.home, self.environment.name, dict.fromkeys(names))
 
     def engine(self) -> EngineSettings:
         """The environment's engine settings, or the defaults."""

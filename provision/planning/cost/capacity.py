@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 
+from provision.catalog.model import Model
 from provision.config.environment import EngineSettings
+from provision.errors import UsageError
 from provision.planning.benchmark import Benchmark, knee
 from provision.planning.cost.throughput import REACHED, Engine, Mix, engine_of
 from provision.planning.sizing import Sizing
@@ -61,6 +63,20 @@ def capacity(
     replicas = sizing.replicas_per_host
     found = measured(kept, engine, mix, replicas)
     return found or (roofline(engine, mix, replicas) if engine else None)
+
+
+def long_enough(settings: EngineSettings, model: Model, mix: Mix) -> EngineSettings:
+    """*settings* under which a request of *mix* is served at all.
+
+    Raises UsageError when it is longer than the model's context.
+    """
+    if mix.tokens > model.max_context:
+        raise UsageError(
+            f"a request of {mix.tokens:,} tokens is longer than the context of {model.name},"
+            f" {model.max_context:,}",
+            hint="lower --input-tokens and --output-tokens, or name another --model",
+        )
+    return replace(settings, max_model_len=max(settings.max_model_len, mix.tokens))
 
 
 def roofline(engine: Engine, mix: Mix, replicas: int) -> Capacity:

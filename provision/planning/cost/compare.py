@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
 from decimal import ROUND_CEILING, Decimal
+from types import MappingProxyType
 
-from provision.catalog.instances import InstanceType
+from provision.catalog.instances import InstanceType, instance_type, instance_types
 from provision.catalog.model import Model
+from provision.catalog.prices.age import price_date, too_old
 from provision.catalog.prices.book import PriceBook
 from provision.catalog.prices.price import MILLION, Origin
+from provision.catalog.regions import require_sold, sold_in
 from provision.config.environment import EngineSettings, ModelCacheSettings
+from provision.planning.benchmark import Benchmark
 from provision.planning.cost.break_even import PEAK_FACTOR
-from provision.planning.cost.capacity import Capacity, capacity
-from provision.planning.cost.fleet_price import PRICINGS, HostPrice, host_prices
+from provision.planning.cost.capacity import Capacity, capacity, long_enough
+from provision.planning.cost.fleet_price import ON_DEMAND, PRICINGS, HostPrice, host_prices
 from provision.planning.cost.money import HOURS_PER_MONTH
-from provision.planning.cost.throughput import Mix
+from provision.planning.cost.throughput import REACHED, Mix
 from provision.planning.cost.usage import SECONDS_PER_HOUR
 from provision.planning.sizing import Sizing, size
 from provision.planning.start_time import StartTime, estimate
@@ -102,7 +107,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Types that the region sells, those that fit first and the cheapest token first.
+    """Types that the region sells, those that fit first and the cheapest of them first.
 
     Attributes:
         unsold: types of the catalogue that the region does not sell.
@@ -137,17 +142,53 @@ class Comparison:
         return candidate.monthly(pricing)
 
 
-def candidate(
-    instance: InstanceType,
+def compare(
     question: Question,
     book: PriceBook,
     *,
+    names: Sequence[str] = (),
     cache: ModelCacheSettings,
-    hub_token: bool = True,
+    kept: Mapping[str, Sequence[Benchmark]] = MappingProxyType({}),
+    today: date,
+) -> Comparison:
+    """Compare the types called *names* (none: all of the catalogue) under *question*.
+
+    *kept* are benchmarks by instance type. Raises CatalogError for a name that is unknown or not
+    sold in the region, UsageError for a request that is longer than the model's context.
+    """
+    settings = long_enough(question.engine, question.model, question.mix)
+    free = replace(settings, tensor_parallel_size=None, replicas_per_host=None)
+    asked = replace(question, engine=free)
+    for name in names:
+        require_sold(instance_type(name).name, question.region)
+    wanted = names or tuple(instance_types())
+    sold = [instance_type(name) for name in wanted if sold_in(name, question.region)]
+    found = in_order(_candidate(one, asked, book, cache, kept.get(one.name, ())) for one in sold)
+    return Comparison(
+        question=asked,
+        candidates=found,
+        unsold=tuple(name for name in wanted if not sold_in(name, question.region)),
+        assumptions=_assumptions(asked),
+        warnings=tuple(_warnings(found, today)),
+        price_date=price_date(_origins(found)),
+    )
+
+
+def in_order(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
+    """Those that fit first; of them those with the least to pay on demand, a month for the asked
+    traffic or else a token. An unknown price comes last."""
+    return tuple(sorted(candidates, key=_rank))
+
+
+def _candidate(
+    instance: InstanceType,
+    question: Question,
+    book: PriceBook,
+    cache: ModelCacheSettings,
+    kept: Sequence[Benchmark],
 ) -> Candidate:
-    """*instance* under *question*. Raises CatalogError when the region does not sell it."""
-    sizing = size(question.model, instance, question.engine, hub_token=hub_token, candidates=())
-    carried = capacity(sizing, question.engine, question.mix) if sizing.fits else None
+    sizing = size(question.model, instance, question.engine, hub_token=True, candidates=())
+    carried = capacity(sizing, question.engine, question.mix, kept) if sizing.fits else None
     return Candidate(
         sizing=sizing,
         capacity=carried,
@@ -160,18 +201,37 @@ def candidate(
     )
 
 
-def in_order(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
-    """Those that fit first, by the cheapest token on demand; an unknown price comes last."""
-    return tuple(sorted(candidates, key=_rank))
-
-
-def origins(candidates: Iterable[Candidate]) -> Iterable[Origin]:
+def _origins(candidates: Iterable[Candidate]) -> list[Origin]:
     """Where the prices of those that fit come from."""
-    return (price.origin for one in candidates if one.sizing.fits for price in one.prices.values())
+    fitting = (one for one in candidates if one.sizing.fits)
+    return [price.origin for one in fitting for price in one.prices.values()]
+
+
+def _assumptions(question: Question) -> dict[str, str]:
+    mix, peak = question.mix, question.peak_factor
+    return {
+        "request": f"{mix.input_tokens} prompt and {mix.output_tokens} answer tokens, none of them"
+        " from a cache",
+        "capacity": f"{REACHED:.2f} of the roofline unless `fab benchmark` measured; over several"
+        " GPUs what they say to each other is not counted",
+        "duty": f"the busiest hour brings {peak:f} times the average, so a million tokens costs"
+        f" {peak:f} times what it would on a host that is never idle",
+        "month": f"{question.hours:f} hours",
+    }
+
+
+def _warnings(candidates: Iterable[Candidate], today: date) -> Iterator[str]:
+    fitting = [one for one in candidates if one.sizing.fits]
+    dear = [one.name for one in fitting if ON_DEMAND not in one.prices]
+    if dear:
+        yield f"no on-demand price is known of {', '.join(dear)}"
+    known = [one.prices[ON_DEMAND].origin.as_of for one in fitting if ON_DEMAND in one.prices]
+    if known and (old := too_old(max(known), today)):
+        yield f"on-demand {old}"
 
 
 def _rank(one: Candidate) -> tuple[bool, bool, Decimal, str]:
-    price = one.usd_per_1m("on-demand")
+    price = one.usd_per_1m(ON_DEMAND) if one.hosts is None else one.monthly(ON_DEMAND)
     return (not one.sizing.fits, price is None, price or Decimal(0), one.name)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
@@ -15,10 +15,10 @@ from provision.catalog.prices.book import PriceBook
 from provision.catalog.prices.price import HostedModel, Origin, Status
 from provision.catalog.prices.table import UNDATED
 from provision.config.environment import EngineSettings
-from provision.errors import CatalogError, UsageError
+from provision.errors import CatalogError
 from provision.planning.benchmark import Benchmark
 from provision.planning.cost.break_even import PEAK_FACTOR, BreakEven, Fleet, cross
-from provision.planning.cost.capacity import Capacity, capacity, given
+from provision.planning.cost.capacity import Capacity, capacity, given, long_enough
 from provision.planning.cost.fleet_price import ON_DEMAND, FleetPrice, HostPrice, host_price
 from provision.planning.cost.money import HOURS_PER_MONTH
 from provision.planning.cost.throughput import Mix
@@ -108,20 +108,6 @@ def capacity_of(scenario: Scenario) -> Capacity:
             hint="--capacity takes the requests a second of a host",
         )
     return found
-
-
-def long_enough(settings: EngineSettings, model: Model, mix: Mix) -> EngineSettings:
-    """*settings* under which a request of *mix* is served at all.
-
-    Raises UsageError when it is longer than the model's context.
-    """
-    if mix.tokens > model.max_context:
-        raise UsageError(
-            f"a request of {mix.tokens:,} tokens is longer than the context of {model.name},"
-            f" {model.max_context:,}",
-            hint="lower --input-tokens and --output-tokens, or name another --model",
-        )
-    return replace(settings, max_model_len=max(settings.max_model_len, mix.tokens))
 
 
 def _hosted(name: str, book: PriceBook) -> HostedModel:
