@@ -10,12 +10,26 @@ from playbooks.history import history
 from playbooks.logs import logs
 from playbooks.plan import plan
 from playbooks.rehearse import rehearse
+from playbooks.releases import diff, releases
+from playbooks.rollback import rollback
 from playbooks.rolling_restart import rolling_restart
 from playbooks.setup import setup
 from playbooks.status import status
 
 ns = Collection(
-    benchmark, deploy, doctor, history, logs, plan, rehearse, rolling_restart, setup, status
+    benchmark,
+    deploy,
+    diff,
+    doctor,
+    history,
+    logs,
+    plan,
+    rehearse,
+    releases,
+    rollback,
+    rolling_restart,
+    setup,
+    status,
 )
 ns.add_collection(config.ns)
 ns.add_collection(cost.ns)

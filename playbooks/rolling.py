@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from playbooks.frame import progress
+from playbooks.frame import emit_json, finish, progress
 from playbooks.session import Session
-from provision.errors import UsageError
+from provision.errors import EXIT_DONE, EXIT_FAILED, UsageError
 
 if TYPE_CHECKING:
     from provision.executor.outcome import Outcome
@@ -71,3 +71,19 @@ def roll(session: Session, plan: Plan, *, pace: Pace, keep_going: bool) -> list[
         return [outcome]
     progress(plan_report.text(back))
     return [outcome, carry_out(session, back)]
+
+
+def tell(plan: Plan, outcomes: list[Outcome], *, json: bool) -> None:
+    """Print what came of *plan* and of the way back; ends the task with its exit code."""
+    from provision.report import outcome as outcome_report
+    from provision.report import plan as plan_report
+
+    ok = outcomes[0].ok if outcomes else not plan.left_out
+    if json:
+        first, back = (*map(outcome_report.document, outcomes), None, None)[:2]
+        document = plan_report.document(plan)
+        emit_json({"ok": ok, "plan": document, "outcome": first, "way_back": back})
+    else:
+        for outcome in outcomes:
+            print(outcome_report.text(outcome))
+    finish(EXIT_DONE if ok else EXIT_FAILED)

@@ -6,15 +6,14 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from playbooks.config import ENV_HELP
-from playbooks.frame import confirm, emit_json, finish, progress, task
+from playbooks.frame import confirm, progress, task
 from playbooks.hold import glance, holding
-from playbooks.rolling import PACE_HELP, pace_of, roll
+from playbooks.rolling import PACE_HELP, pace_of, roll, tell
 from playbooks.session import Session
-from provision.errors import EXIT_DONE, EXIT_FAILED, UsageError
+from provision.errors import UsageError
 
 if TYPE_CHECKING:
     from provision.executor.outcome import Outcome
-    from provision.planning.plan import Plan
 
 _HELP = {
     "env": ENV_HELP,
@@ -67,7 +66,7 @@ def rolling_restart(
         if plan and not dry_run and (yes or confirm("Go on?")):
             with holding(session, plan, task="rolling-restart", before=before):
                 outcomes = roll(session, plan, pace=pace, keep_going=keep_going)
-        _tell(plan, outcomes, json=json)
+        tell(plan, outcomes, json=json)
 
 
 def _age(said: str) -> float:
@@ -83,18 +82,3 @@ def _chats(session: Session) -> bool:
 
     repository = session.cloud.outputs().repository_url
     return target_of(session.environment, repository_url=repository).chat
-
-
-def _tell(plan: Plan, outcomes: list[Outcome], *, json: bool) -> None:
-    from provision.report import outcome as outcome_report
-    from provision.report import plan as plan_report
-
-    ok = outcomes[0].ok if outcomes else not plan.left_out
-    if json:
-        first, back = (*map(outcome_report.document, outcomes), None, None)[:2]
-        document = plan_report.document(plan)
-        emit_json({"ok": ok, "plan": document, "outcome": first, "way_back": back})
-    else:
-        for outcome in outcomes:
-            print(outcome_report.text(outcome))
-    finish(EXIT_DONE if ok else EXIT_FAILED)

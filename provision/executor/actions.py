@@ -85,8 +85,8 @@ class Actions:
             case FreeFleet(processes):
                 self._cloud.resume(processes)
                 return Did()
-            case SetCurrent(release_id):
-                self._cloud.put_object(CURRENT, current_document(release_id))
+            case SetCurrent(release_id, before):
+                self._cloud.put_object(CURRENT, current_document(release_id, before=before))
                 return Did()
             case AskThroughLoadBalancer(model, timeout_s, chat):
                 said = ask(

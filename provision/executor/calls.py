@@ -34,7 +34,7 @@ def _prove_gpu(action: ProveGpu) -> Command:
 
 _CALLS: Mapping[type, Callable[[Any], Command]] = {
     ProveGpu: _prove_gpu,
-    ApplyRelease: lambda a: host_program.apply(a.release_id, restart=a.restart),
+    ApplyRelease: lambda a: host_program.apply(a.release_id, restart=a.restart, fetch=a.fetch),
     BeginMaintenance: lambda a: host_program.maintain(lease_s=a.lease_s, why=_WHY_AWAY),
     DrainHost: lambda a: host_program.drain(timeout_s=a.timeout_s),
     Bake: lambda a: host_program.bake(a.release_id, seconds=a.seconds),

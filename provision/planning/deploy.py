@@ -192,7 +192,8 @@ def _finish(target: Target, situation: Situation, *, changed: bool) -> Wave:
     ]
     if promote:
         reason = f"booting hosts take {situation.current or 'nothing'} now"
-        steps.append(Step(None, f"make {release.id} current", reason, SetCurrent(release.id)))
+        new = SetCurrent(release.id, before=situation.current)
+        steps.append(Step(None, f"make {release.id} current", reason, new))
     return Wave("finish", tuple(steps), needs_all=True)
 
 

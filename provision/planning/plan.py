@@ -93,11 +93,13 @@ class ProveGpu:
 class ApplyRelease:
     """Switch the host to the release and start it (the host program does it, atomically).
 
-    With *restart* its containers start anew even when they are as wanted.
+    With *restart* its containers start anew even when they are as wanted; with *fetch* the host
+    takes the release from the bucket when it does not have it.
     """
 
     release_id: str
     restart: bool = False
+    fetch: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,9 +178,10 @@ class AskThroughLoadBalancer:
 
 @dataclass(frozen=True, slots=True)
 class SetCurrent:
-    """Make the release the one that booting hosts take."""
+    """Make the release the one that booting hosts take, after the one *before*."""
 
     release_id: str
+    before: str | None = None
 
 
 Action = (

@@ -47,9 +47,19 @@ def assemble(model: str, files: Mapping[str, str | bytes], facts: Mapping[str, A
     return Release(f"r-{digest[:12]}", model, {**contents, MANIFEST: text.encode()})
 
 
-def current_document(release_id: str) -> bytes:
-    """The text of :data:`CURRENT`."""
-    return json.dumps({"release": release_id}).encode()
+def current_document(release_id: str, *, before: str | None = None) -> bytes:
+    """The text of :data:`CURRENT`; *before* is the release that it names until now."""
+    names = {"release": release_id, **({"before": before} if before else {})}
+    return json.dumps(names).encode()
+
+
+def parse_before(text: bytes | None) -> str | None:
+    """The release that was current before the one that :data:`CURRENT` names, None if none was."""
+    try:
+        before = json.loads(text).get("before") if text else None
+    except (ValueError, AttributeError):
+        return None
+    return str(before) if before else None
 
 
 def parse_current(text: bytes | None) -> str | None:

@@ -52,7 +52,10 @@ CAREFUL = Pace()
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One host, and the release that it shall run; with *restart* also when it runs it already."""
+    """One host, and the release that it shall run; with *restart* also when it runs it already.
+
+    With *fetch* the host takes it from the bucket, for nobody uploads it.
+    """
 
     host: Host
     facts: HostFacts
@@ -60,6 +63,7 @@ class Move:
     wanted: str
     why: str
     restart: bool = False
+    fetch: bool = False
 
     @property
     def away(self) -> bool:
@@ -159,7 +163,7 @@ def _steps(move: Move, environment: Environment, pace: Pace) -> Iterator[Step]:
             reason = f"what runs may end, for {drain_s:.0f} s at most"
             yield Step(host, "wait until it is empty", reason, DrainHost(drain_s))
     if _needs_start(move):
-        start = ApplyRelease(release, restart=move.restart)
+        start = ApplyRelease(release, restart=move.restart, fetch=move.fetch)
         yield Step(host, f"start {release}", move.why, start)
     yield Step(host, "wait until ready", "the agent warms the engine", WaitReady(release, ready_s))
     reason = "registered, and healthy to the load balancer"

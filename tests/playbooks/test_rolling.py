@@ -10,6 +10,7 @@ import pytest
 
 from provision.commands.command import Command, Result
 from provision.facts.inventory import Host
+from provision.planning.release import assemble, current_document, parse_before, parse_current
 from provision.secret import Secret
 from provision.testing import samples
 from tests.playbooks.conftest import Fleet
@@ -135,3 +136,63 @@ class TestWayBack:
         assert said["ok"] is False
         assert said["outcome"]["ok"] is False
         assert said["way_back"]["ok"] is True
+
+
+class TestRollback:
+    @pytest.fixture
+    def deployed(self, fleet: Fleet) -> Fleet:
+        """The environment's release serves and is current; an older one was published before."""
+        new = fleet.target.release
+        old = assemble("mistral-7b", {"agent.json": '{"chat": true}'}, {"images": {}})
+        for release in (new, old):
+            for path, content in release.files.items():
+                fleet.cloud.objects[f"releases/{release.id}/{path}"] = content
+        fleet.cloud.objects["releases/current"] = current_document(new.id, before=old.id)
+        fleet.cloud.secrets["llm-fleet/test/probe-key"] = Secret("sk-fleet-probe")
+        there = replace(samples.serving(new.id), releases=(new.id, old.id))
+        fleet.facts = dict.fromkeys(fleet.facts, there)
+        fleet.shell.prepare("*readlink*", Result(0, f"{new.id}\n"))
+        return fleet
+
+    def before(self, fleet: Fleet) -> str:
+        return str(parse_before(fleet.cloud.objects["releases/current"]))
+
+    def test_to_the_one_before(self, deployed: Fleet) -> None:
+        """Host by host; then it is current, and the other one is the one before."""
+        new, old = deployed.target.release.id, self.before(deployed)
+        said = deployed.run("rollback", "--yes")
+        assert said.code == 0, said.err
+        assert f"apply --release {old}" in calls(deployed, "i-2")
+        pointer = deployed.cloud.objects["releases/current"]
+        assert (parse_current(pointer), parse_before(pointer)) == (old, new)
+
+    def test_a_named_one(self, deployed: Fleet) -> None:
+        """Unknown ones are refused with those that there are, before anything changes."""
+        assert deployed.run("rollback", "--to", self.before(deployed), "--dry-run").code == 0
+        said = deployed.run("rollback", "--to", "r-ffffffffffff", "--yes")
+        assert said.code == 2
+        assert (
+            f"there are: {', '.join(sorted((deployed.target.release.id, self.before(deployed))))}"
+            in said.err
+        )
+        assert traffic(deployed) == []
+
+    def test_nothing_before_it(self, deployed: Fleet) -> None:
+        """Exit 2, and where to look."""
+        deployed.cloud.objects["releases/current"] = current_document("r-1")
+        said = deployed.run("rollback", "--yes")
+        assert said.code == 2
+        assert "`fab releases` shows what was published" in said.err
+
+    def test_the_list(self, deployed: Fleet) -> None:
+        """Current first."""
+        rows = deployed.run("releases", "--json").json
+        assert [row["id"] for row in rows] == [deployed.target.release.id, self.before(deployed)]
+        assert "current" in deployed.run("releases").out
+
+    def test_the_difference(self, deployed: Fleet) -> None:
+        """Of two published ones."""
+        new, old = deployed.target.release.id, self.before(deployed)
+        out = deployed.run("diff", old, new).out
+        assert f"+++ {new}/engine.yaml" in out
+        assert deployed.run("diff", old, old).out == f"{old} and {old} say the same\n"

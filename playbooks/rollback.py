@@ -1,0 +1,66 @@
+"""Back to a release of before, host by host."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from playbooks.config import ENV_HELP
+from playbooks.frame import confirm, progress, task
+from playbooks.hold import glance, holding
+from playbooks.rolling import PACE_HELP, pace_of, roll, tell
+from playbooks.session import Session
+
+if TYPE_CHECKING:
+    from provision.executor.outcome import Outcome
+
+_HELP = {
+    "to": "the release to go back to (default: the one that was current before)",
+    "env": ENV_HELP,
+    "hosts": "only these: names or addresses, comma-separated, shell patterns",
+    "dry-run": "print the plan and change nothing",
+    "yes": "go on without asking",
+    "accept-downtime": "also when nobody serves meanwhile",
+    "json": "print JSON only",
+    **PACE_HELP,
+}
+
+
+@task(help=_HELP)
+def rollback(
+    _context: Any,
+    to: str = "",
+    env: str | None = None,
+    hosts: str = "*",
+    max_unavailable: str = "1",
+    bake: str = "30",
+    keep_going: bool = False,
+    dry_run: bool = False,
+    yes: bool = False,
+    accept_downtime: bool = False,
+    json: bool = False,
+) -> None:
+    """Go back to the release before this one, or to the one named, without losing a request."""
+    from provision.executor.releases import Releases
+    from provision.executor.way_back import standing
+    from provision.planning.rollback import plan_rollback
+    from provision.report import plan as plan_report
+
+    with Session.open(env) as session:
+        progress(session.chosen)
+        before = glance(session)
+        pace = pace_of(
+            session, max_unavailable=max_unavailable, bake=bake, downtime=accept_downtime
+        )
+        releases = Releases(session.cloud)
+        wanted = releases.published(to or releases.before())
+        fleet = session.cloud.inventory()
+        chosen = fleet if hosts == "*" else fleet.select(hosts)
+        now = standing(chosen, cloud=session.cloud, shell=session.shell, fleet=fleet)
+        plan = plan_rollback(session.environment, wanted, now, pace)
+        if not json:
+            print(plan_report.text(plan))
+        outcomes: list[Outcome] = []
+        if plan and not dry_run and (yes or confirm("Go on?")):
+            with holding(session, plan, task="rollback", before=before):
+                outcomes = roll(session, plan, pace=pace, keep_going=keep_going)
+        tell(plan, outcomes, json=json)

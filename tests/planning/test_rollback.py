@@ -1,0 +1,95 @@
+"""Back to a release that was published before."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from provision.errors import PlanError, Refused
+from provision.facts.inventory import Inventory
+from provision.planning.plan import ApplyRelease, AskThroughLoadBalancer, SetCurrent
+from provision.planning.rollback import Published, plan_rollback
+from provision.planning.rollout import CAREFUL
+from provision.planning.situation import Situation
+from provision.testing import samples
+
+OLD, NEW = "r-000000000000", "r-111111111111"
+BACK = Published(OLD, "mistral-7b", chat=False)
+HOSTS = samples.hosts(2)
+
+
+def fleet(**changes: object) -> Situation:
+    """Two hosts that serve the new release and still hold the old one."""
+    there = replace(samples.serving(NEW), releases=(NEW, OLD))
+    base = Situation(
+        Inventory(HOSTS),
+        {host.name: there for host in HOSTS},
+        in_traffic=frozenset(host.name for host in HOSTS),
+        current=NEW,
+    )
+    return replace(base, **changes)  # type: ignore[arg-type]
+
+
+def test_host_by_host_and_then_it_is_current() -> None:
+    """What is on the hosts is used as it is; booting hosts take it once all serve it."""
+    plan = plan_rollback(samples.environment(), BACK, fleet(), CAREFUL)
+    assert [wave.title for wave in plan] == [
+        "before",
+        "change i-1: 1 of 2 keep serving",
+        "change i-2: 1 of 2 keep serving",
+        "finish",
+    ]
+    actions = [step.action for wave in plan for step in wave.steps]
+    assert [one for one in actions if isinstance(one, ApplyRelease)] == [ApplyRelease(OLD)] * 2
+    assert AskThroughLoadBalancer("mistral-7b", 120.0, chat=False) in actions
+    assert actions[-1] == SetCurrent(OLD, before=NEW)
+    assert [step.summary for step in plan.afterwards] == ["free the group"]
+    assert plan.notes == ()
+
+
+def test_a_host_that_lacks_it_fetches_it() -> None:
+    """From the bucket; that is said."""
+    facts = {**fleet().facts, "i-2": samples.serving(NEW)}
+    plan = plan_rollback(samples.environment(), BACK, fleet(facts=facts), CAREFUL)
+    starts = [s.action for w in plan for s in w.steps if isinstance(s.action, ApplyRelease)]
+    assert starts == [ApplyRelease(OLD), ApplyRelease(OLD, fetch=True)]
+    assert plan.notes == ("i-2 fetch the release from the bucket",)
+
+
+def test_all_serve_it_already() -> None:
+    """Nothing to do; or only `current` lags behind."""
+    facts = {host.name: samples.serving(OLD) for host in HOSTS}
+    there = fleet(facts=facts, current=OLD)
+    assert not plan_rollback(samples.environment(), BACK, there, CAREFUL)
+    lagging = plan_rollback(samples.environment(), BACK, replace(there, current=NEW), CAREFUL)
+    assert [wave.title for wave in lagging] == ["finish"]
+    assert lagging.afterwards == ()
+
+
+def test_some_hosts_never_move_current() -> None:
+    """And that is said."""
+    plan = plan_rollback(samples.environment(), BACK, fleet(partial=True), CAREFUL)
+    assert not [s for w in plan for s in w.steps if isinstance(s.action, SetCurrent)]
+    assert plan.notes == (f"only some hosts: booting hosts keep taking {NEW}",)
+
+
+def test_what_it_needs_is_gone() -> None:
+    """Refused before a host leaves traffic."""
+    gone = replace(BACK, missing=("the image engine-1 is not in the registry",))
+    with pytest.raises(Refused, match="can't run any more: the image engine-1"):
+        plan_rollback(samples.environment(), gone, fleet(), CAREFUL)
+
+
+def test_nobody_to_bring_back() -> None:
+    """With the reasons."""
+    nobody = fleet(facts={}, unreachable={"i-1": "no route", "i-2": "no route"})
+    with pytest.raises(PlanError, match=r"no host can be reached\n  i-1: no route"):
+        plan_rollback(samples.environment(), BACK, nobody, CAREFUL)
+
+
+def test_a_host_that_nobody_sees() -> None:
+    """It would come back with the other release in the middle: refused."""
+    lost = fleet(facts={"i-1": fleet().facts["i-1"]}, unreachable={"i-2": "no route"})
+    with pytest.raises(Refused, match="can be seen"):
+        plan_rollback(samples.environment(), BACK, lost, CAREFUL)
