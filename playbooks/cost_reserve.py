@@ -165,6 +165,7 @@ class _Ask:
             on_demand=self.on_demand,
             warnings=(
                 *([self.useless] if self.useless else []),
+                *self._stale(),
                 *(
                     f"the account already holds {each.count} x {each.instance_type} reserved "
                     f"until {each.ends:%Y-%m-%d} ({each.id}): `fab cost.coverage`"
@@ -172,6 +173,13 @@ class _Ask:
                 ),
             ),
         )
+
+    def _stale(self) -> list[str]:
+        from provision.catalog.prices.age import too_old
+
+        price = self.on_demand
+        warning = too_old(price.origin.as_of, self.now().date()) if price else None
+        return [f"on-demand {warning}"] if warning else []
 
     @property
     def useless(self) -> str:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+from provision.catalog.prices.age import too_old
 from provision.catalog.prices.price import Price, Status
 from provision.planning.cost.coverage import CapacityUse, Coverage, HostCover, ReservedUse
 from provision.planning.cost.money import cents, text
@@ -47,7 +48,7 @@ def document(look: Look) -> dict[str, Any]:
         "uncovered_usd_per_month": _money(found.uncovered),
         "unused_usd_per_month": _money(found.unused),
         "other_instances": found.others,
-        "attention": list(attention(found)),
+        "attention": [*attention(found), *_stale(look)],
         "left_out": list(_LEFT_OUT),
         "price_dates": {kind: price.origin.as_of for kind, price in sorted(look.prices.items())},
     }
@@ -70,7 +71,7 @@ def lines(look: Look) -> str:
         said += ["", *table(rows, header=_CAPACITY, right=(3, 4))]
     said += ["", f"uncovered: {_usd(found.uncovered)} a month at on-demand prices{_dated(look)}"]
     said.append(f"paid for nothing: {_usd(found.unused)} a month")
-    said += [f"! {line}" for line in attention(found)]
+    said += [f"! {line}" for line in (*attention(found), *_stale(look))]
     if found.others:
         said.append(
             f"{found.others} other instance(s) of the account share these reservations, and are "
@@ -112,6 +113,13 @@ def attention(found: Coverage) -> tuple[str, ...]:
     unknown = {host.host.instance_type for host in found.hosts if host.uncovered is None}
     said += [f"the on-demand price of {kind} is unknown here" for kind in sorted(unknown)]
     return tuple(said)
+
+
+def _stale(look: Look) -> list[str]:
+    """What prices are too old to trust, by their dates."""
+    dates = sorted({price.origin.as_of for price in look.prices.values()})
+    warnings = (too_old(date, look.at.date()) for date in dates)
+    return [f"on-demand {warning}" for warning in warnings if warning]
 
 
 def _host_row(host: HostCover) -> list[str]:

@@ -14,11 +14,7 @@ from provision.planning.cost.money import cents, text
 from provision.planning.cost.reserve import Offer
 from provision.report.table import table
 
-_HEADER = (
-    *("model", "where", "from", "cash now", "monthly", "commitment", "amortised/mo"),
-    *("saves/mo", "break-even", "offering"),
-)
-_RIGHT = (3, 4, 5, 6, 7, 8)
+_MONEY = ("cash now", "monthly", "commitment", "amortised/mo", "saves/mo", "break-even")
 _AT_THE_END = {
     Kind.RESERVED: "the reservation ends by itself and is not renewed: the hosts run on, at the "
     "on-demand price. `fab cost.coverage` warns 60 days before.",
@@ -28,10 +24,10 @@ _AT_THE_END = {
     "used or not, until you cancel it (`aws ec2 cancel-capacity-reservation`).",
 }
 _CANCEL = {
-    Kind.RESERVED: "A purchase can't be cancelled or returned. What is left of a term can only be "
+    Kind.RESERVED: "a purchase can't be cancelled or returned. What is left of a term can only be "
     "offered to others on AWS's Reserved Instance Marketplace.",
-    Kind.CAPACITY_BLOCK: "A purchase can't be cancelled, changed or returned.",
-    Kind.CAPACITY: "It can be cancelled at any time.",
+    Kind.CAPACITY_BLOCK: "a purchase can't be cancelled, changed or returned.",
+    Kind.CAPACITY: "it can be cancelled at any time.",
 }
 
 
@@ -97,7 +93,7 @@ def lines(look: Look) -> str:
     """The table and what must be known before buying."""
     said = [f"{_title(look)}\n"]
     if look.offers:
-        said += table([_row(offer) for offer in look.offers], header=_HEADER, right=_RIGHT)
+        said += _table(look)
     else:
         said.append("AWS offers nothing of the kind to this account right now.")
     said += ["", *_notes(look)]
@@ -127,7 +123,7 @@ def receipt_lines(receipt: Receipt) -> str:
             f"bought {receipt.reservation}: {offer.count} x {offer.instance_type}, {offer.name}",
             f"  cash now {_usd(offer.cash_now)}, then {_usd(offer.monthly)} a month"
             + ("" if offer.commitment is None else f"; in all {_usd(offer.commitment)}"),
-            f"  {_CANCEL[offer.kind]}",
+            f"  Mind: {_CANCEL[offer.kind]}",
             f"  At the end: {_AT_THE_END[offer.kind]}",
             f"  {_use(receipt.reservation, offer)}",
         ]
@@ -157,11 +153,22 @@ def _title(look: Look) -> str:
     )
 
 
-def _row(offer: Offer) -> list[str]:
+def _table(look: Look) -> list[str]:
+    """Reserved Instances hold in the whole region from now on; capacity has a place and a time."""
+    place = ("where", "from") if look.capacity else ()
+    first = 1 + len(place)
+    return table(
+        [_row(offer, placed=look.capacity) for offer in look.offers],
+        header=("model", *place, *_MONEY, "offering"),
+        right=range(first, first + len(_MONEY)),
+    )
+
+
+def _row(offer: Offer, *, placed: bool) -> list[str]:
+    starts = offer.starts.strftime("%Y-%m-%d %H:%M") if offer.starts else "now"
     return [
         offer.name,
-        offer.zone or "region",
-        offer.starts.strftime("%Y-%m-%d %H:%M") if offer.starts else "now",
+        *([offer.zone, starts] if placed else []),
         _usd(offer.cash_now),
         _usd(offer.monthly),
         "none" if offer.commitment is None else _usd(offer.commitment),
