@@ -1,4 +1,5 @@
-"""The outputs: one SSM parameter, so that tasks need no Pulumi binary and no state."""
+"""The outputs: one SSM parameter, so that tasks need no Pulumi binary and no state; and beside
+it, in the bucket, what a month was estimated to cost when they were written."""
 
 from __future__ import annotations
 
@@ -7,24 +8,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
+import pulumi_aws.s3 as s3
 import pulumi_aws.ssm as ssm
 from pulumi import Input, Output, ResourceOptions
 
 from provision.config.environment import Environment
+from provision.planning.cost.bill import Bill
+from provision.planning.cost.document import ESTIMATE_KEY, document
 
 SCHEMA = 1  # of the document; provision.facts.outputs reads this one
 
 
 @dataclass(frozen=True)
 class PublishedArgs:
-    """The parameter's text."""
+    """The parameter's text, and the estimate that goes into the bucket."""
 
     environment: Environment
     text: Output[str]
+    bucket: Output[str]
+    estimate: str
 
 
 class Published(pulumi.ComponentResource):
-    """``<parameter_root>/outputs``."""
+    """``<parameter_root>/outputs``, and ``estimates/latest.json`` in the bucket."""
 
     parameter: Output[str]
 
@@ -40,6 +46,14 @@ class Published(pulumi.ComponentResource):
             tags={"Name": path},
             opts=ResourceOptions(parent=self),
         )
+        s3.BucketObject(
+            f"{name}-estimate",
+            bucket=args.bucket,
+            key=ESTIMATE_KEY,
+            content=args.estimate,
+            content_type="application/json",
+            opts=ResourceOptions(parent=self),
+        )
         self.parameter = parameter.name
         self.register_outputs({})
 
@@ -49,3 +63,8 @@ def outputs_text(values: Mapping[str, Input[str]]) -> Output[str]:
     return Output.all(**values).apply(
         lambda known: json.dumps({"schema": SCHEMA, **known}, sort_keys=True)
     )
+
+
+def estimate_text(bill: Bill) -> str:
+    """The estimate as ``fab cost.preview --against deployed`` reads it."""
+    return json.dumps(document(bill), sort_keys=True)

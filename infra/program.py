@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import Path
 
 import pulumi
 from pulumi import InvokeOutputOptions, Output, ResourceOptions
 from pulumi_aws.get_caller_identity import get_caller_identity_output
 from pulumi_aws.provider import Provider
 
+from infra.collect import collect
 from infra.encryption import Encryption, EncryptionArgs
 from infra.endpoints import Endpoints, EndpointsArgs
 from infra.firewall import Firewall, FirewallArgs
@@ -20,13 +23,21 @@ from infra.model_cache import ModelCache, ModelCacheArgs
 from infra.names import common_tags, log_group_name, metric_namespace
 from infra.network import Network, NetworkArgs
 from infra.observability import Observability, ObservabilityArgs
-from infra.outputs import Published, PublishedArgs, outputs_text
+from infra.outputs import Published, PublishedArgs, estimate_text, outputs_text
 from infra.policies import Scope
 from infra.registry import Registry, RegistryArgs
 from infra.secret_store import SecretStore, SecretStoreArgs
 from infra.storage import Storage, StorageArgs
+from provision.catalog.prices.book import PriceBook
+from provision.catalog.prices.load import load
+from provision.catalog.regions import require_sold
 from provision.commands.first_boot import set_up_script
 from provision.config.environment import Environment
+from provision.planning.cost.budget import require_within
+from provision.planning.cost.invoice import invoice
+from provision.planning.cost.money import text
+from provision.planning.cost.month import Month, weights_gb
+from provision.planning.cost.usage import Usage, of
 from provision.render.bundle import host_bundle
 from provision.render.user_data import render_user_data
 
@@ -55,13 +66,48 @@ class _Doors:
     ways_out: tuple[pulumi.Resource, ...]
 
 
-def declare(environment: Environment, *, public_key: str) -> dict[str, pulumi.Input[str]]:
+def declare(
+    environment: Environment, *, public_key: str, prices: Path | None = None
+) -> dict[str, pulumi.Input[str]]:
     """Declare every resource of *environment*; the outputs that tasks will read.
 
-    *public_key* is the operator's, in OpenSSH's form. Raises Refused before the first resource
-    when a guard objects.
+    *public_key* is the operator's, in OpenSSH's form; *prices* the project's own folder of them.
+    Raises Refused before the first resource when a guard objects, or when a month is estimated
+    above ``budget.max_monthly_usd``.
     """
     check(environment)
+    bill = invoice(
+        month(
+            environment,
+            load(folder=prices if prices and prices.is_dir() else None),
+            of(environment.usage),
+        )
+    )
+    limit = environment.budget.max_monthly_usd
+    require_within(
+        bill, None if limit is None else Decimal(str(limit)), said="budget.max_monthly_usd"
+    )
+    outputs = _everything(environment, public_key, estimate_text(bill))
+    return {**outputs, "estimated_monthly_usd": text(bill.total)}
+
+
+def month(environment: Environment, book: PriceBook, usage: Usage) -> Month:
+    """All that :func:`declare` would declare, ready to be priced; nothing is asked or made.
+
+    Raises CatalogError for an instance type that the region does not sell.
+    """
+    require_sold(environment.fleet.instance_type, environment.region)
+    found = collect(
+        lambda: _everything(environment, "ssh-ed25519 AAAA estimate", "{}"),
+        region=environment.region,
+        stack=environment.name,
+    )
+    return Month(environment, usage, book, found, weights_gb(environment))
+
+
+def _everything(
+    environment: Environment, public_key: str, estimated: str
+) -> dict[str, pulumi.Input[str]]:
     ground = _ground(environment)
     doors = _doors(ground)
     scope = _scope(ground)
@@ -83,7 +129,11 @@ def declare(environment: Environment, *, public_key: str) -> dict[str, pulumi.In
     )
     watch = _observability(ground, doors, fleet)
     outputs = _outputs(ground, doors, identity, fleet, watch)
-    Published("outputs", PublishedArgs(environment, outputs_text(outputs)), ground.options)
+    Published(
+        "outputs",
+        PublishedArgs(environment, outputs_text(outputs), ground.storage.bucket, estimated),
+        ground.options,
+    )
     return outputs
 
 

@@ -10,7 +10,7 @@ from infra.program import declare
 from provision.config.environment import Environment
 from provision.facts.outputs import Outputs, parse
 from rehearsal.aws_resources.account import Account, Recorded
-from rehearsal.pulumi_engine import Declared, Engine, run_program
+from rehearsal.pulumi_engine import Declared, Engine, run_rehearsed
 from rehearsal.pulumi_state import State
 
 PROJECT = "llm-fleet"
@@ -85,7 +85,7 @@ def provisioned_by(
     state = State(account, environment.name)
     engine = Engine(account, state, on_step or _ignore)
     try:
-        run_program(program, engine, project=PROJECT, stack=environment.name)
+        run_rehearsed(program, engine, project=PROJECT, stack=environment.name)
     finally:
         state.save()
     name = f"{environment.parameter_root}/outputs"

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
-from pulumi.runtime import mocks, rpc, settings
-from pulumi.runtime.stack import run_in_stack
+from pulumi.runtime import mocks
 
+from infra.mock_run import PROVIDER, plain, run_program
 from provision.errors import CloudError
 from rehearsal.aws_resources.account import Account, Made, Request
 from rehearsal.aws_resources.lookups import LOOKUPS
 from rehearsal.aws_resources.makers import MAKERS
-
-PROVIDER = "pulumi:providers:aws"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +68,11 @@ class Engine(mocks.Mocks):
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
         """Answer a data source."""
         with self._one_at_a_time:
-            return LOOKUPS[args.token](self.account, _plain(args.args)), []
+            return LOOKUPS[args.token](self.account, plain(args.args)), []
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         """Make a resource, unless an earlier run did."""
-        inputs = _plain(args.inputs)
+        inputs = plain(args.inputs)
         if args.typ == PROVIDER:
             tags = json.loads(inputs["defaultTags"])["tags"]
             self.default_tags[args.name] = tags
@@ -131,91 +125,14 @@ class _Monitor(mocks.MockMonitor):
         return register(request)
 
 
-def run_program(program: Callable[[], object], engine: Engine, *, project: str, stack: str) -> None:
-    """Run a Pulumi program in *engine* until all that it declared is made.
-
-    The SDK keeps one program's state in module globals: they are cleared before and after.
-    """
-    quiet = logging.getLogger("llm-fleet.rehearsal.pulumi")
-    quiet.addHandler(logging.NullHandler())
-    quiet.propagate = False
-    with _event_loop() as loop:
-        try:
-            _forget()
-            mocks.set_mocks(
-                engine,
-                project=project,
-                stack=stack,
-                preview=False,
-                logger=quiet,
-                monitor=_Monitor(engine),
-            )
-            _forget()
-            loop.run_until_complete(run_in_stack(_answering_nothing(program)))
-        finally:
-            _forget()
-            _drop_unfinished(loop)
-
-
-@contextmanager
-def _event_loop() -> Iterator[asyncio.AbstractEventLoop]:
-    """A loop for one run, and one for each of its threads: the SDK opens those and leaves them."""
-    loops = [asyncio.new_event_loop()]
-
-    def begin() -> None:
-        loops.append(asyncio.new_event_loop())
-        asyncio.set_event_loop(loops[-1])
-
-    threads = ThreadPoolExecutor(max_workers=4, initializer=begin)
-    loops[0].set_default_executor(threads)
-    # When one resource fails, all that wait for it fail too: the first is raised, that is enough.
-    loops[0].set_exception_handler(lambda *_: None)
-    asyncio.set_event_loop(loops[0])
-    try:
-        yield loops[0]
-    finally:
-        asyncio.set_event_loop(None)
-        threads.shutdown()
-        for loop in loops:
-            loop.close()
-
-
-def _drop_unfinished(loop: asyncio.AbstractEventLoop) -> None:
-    """After a failure resources still wait for those that will never be made."""
-    waiting = asyncio.all_tasks(loop)
-    for task in waiting:
-        task.cancel()
-    loop.run_until_complete(asyncio.gather(*waiting, return_exceptions=True))
-
-
-def _answering_nothing(program: Callable[[], object]) -> Callable[[], None]:
-    """The SDK would await what a program returns."""
-
-    def run() -> None:
-        program()
-
-    return run
+def run_rehearsed(
+    program: Callable[[], object], engine: Engine, *, project: str, stack: str
+) -> None:
+    """Run a Pulumi program in *engine* until all that it declared is made."""
+    run_program(program, engine, monitor=_Monitor(engine), project=project, stack=stack)
 
 
 def _key(urn: str) -> str:
     """``urn:pulumi:stack::project::parent$type::name`` as :attr:`Declared.key`."""
     *_, types, name = urn.split("::")
     return f"{types.rsplit('$', 1)[-1]}::{name}"
-
-
-def _forget() -> None:
-    settings.SETTINGS.rpc_manager.clear()
-    settings.SETTINGS.outputs.clear()
-    settings.set_root_resource(None)  # type: ignore[arg-type]  # the SDK's own tests do the same
-
-
-def _plain(value: Any) -> Any:
-    """Inputs without Pulumi's wrapping: secrets opened, whole numbers whole, absent ones gone."""
-    value = rpc.unwrap_rpc_secret(value) if rpc.is_rpc_secret(value) else value
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items() if item is not None}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value

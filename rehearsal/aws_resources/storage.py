@@ -89,7 +89,9 @@ def bucket_policy(account: Account, request: Request) -> Made:
 
 def bucket_object(account: Account, request: Request) -> Made:
     """An object whose content the program holds."""
-    body = base64.b64decode(request.inputs["contentBase64"])
+    inputs = request.inputs
+    encoded = inputs.get("contentBase64")
+    body = base64.b64decode(encoded) if encoded else inputs["content"].encode()
     account.client("s3").put_object(
         **request.given(Bucket="bucket", Key="key", ContentType="contentType"),
         Body=body,

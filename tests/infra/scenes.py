@@ -159,7 +159,7 @@ def _look(environment: Environment, made: Provisioned) -> Live:
     template = ec2.describe_launch_template_versions(LaunchTemplateName=environment.prefix)
     attributes = elbv2.describe_load_balancer_attributes(LoadBalancerArn=out.load_balancer_arn)
     groups = ec2.describe_security_groups(Filters=[{"Name": "vpc-id", "Values": [out.vpc_id]}])
-    bundle = next(d for d in made.declared if d.type.endswith(":BucketObject"))
+    bundle = next(d for d in made.declared if d.name == "storage-host-program")
     body = client("s3").get_object(Bucket=out.bucket, Key=bundle.inputs["key"])["Body"]
     return Live(
         groups=group["AutoScalingGroups"],

@@ -37,8 +37,9 @@ def test_pulumi_waits_for_nothing_and_leaves_the_running_fleet_alone(made: Scene
 
 def test_a_host_finds_at_boot_what_user_data_reaches(made: Scene) -> None:
     """User data runs once: routes, endpoints, rights and the program come before the group."""
-    needed = (":Route", ":VpcEndpoint", ":SecurityGroupEgressRule", ":BucketObject")
+    needed = (":Route", ":VpcEndpoint", ":SecurityGroupEgressRule")
     keys = {d.key for kind in needed for d in made.of(kind) if "load-balancer" not in d.name}
+    keys.add(made.one(":BucketObject", "storage-host-program").key)
     keys.add(made.one(":RolePolicy", "identity-host").key)
     assert keys <= made.one(":Group").depends_on
 
@@ -60,7 +61,7 @@ def test_a_host_boots_with_the_program_that_was_uploaded(made: Scene) -> None:
 
 def test_hosts_of_later_versions_find_the_program_of_earlier_ones(made: Scene) -> None:
     """An old program stays in the bucket: hosts launched with it still name it at boot."""
-    assert made.one(":BucketObject").retain_on_delete
+    assert made.one(":BucketObject", "storage-host-program").retain_on_delete
 
 
 def test_hosts_encrypt_the_cache_with_the_environments_key() -> None:

@@ -66,6 +66,7 @@ def _option(option: Option) -> dict[str, Any]:
         "amortised_monthly_usd": money(option.amortised),
         "low_usd": money(option.low),
         "high_usd": money(option.high),
+        "verified": option.verified,
         "note": option.note,
     }
 

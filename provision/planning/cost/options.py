@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-from provision.catalog.prices.price import Payment, Plan, Status
+from provision.catalog.prices.price import Commitment, Payment, Plan, Price, SpotRange, Status
 from provision.planning.cost.bill import Line, Option
 from provision.planning.cost.money import HOURS_PER_MONTH, cents
 from provision.planning.cost.month import Group, Month
@@ -31,17 +31,19 @@ def options(month: Month, lines: Sequence[Line]) -> tuple[Option, ...]:
 
 
 def _on_demand(month: Month, rest: Decimal) -> Option:
-    monthly = rest
+    monthly, sure = rest, True
     for group in month.groups:
         price = month.book.on_demand.get((group.instance_type, month.region))
         if price is None:
             return _unknown(ON_DEMAND, group, month)
         monthly += cents(group.hosts * month.usage.hours * price.usd)
-    return Option(ON_DEMAND, monthly, _ZERO, monthly)
+        sure = sure and _verified(price)
+    return Option(ON_DEMAND, monthly, _ZERO, monthly, verified=sure)
 
 
 def _spot(month: Month, rest: Decimal) -> Option:
     low = middle = high = rest
+    sure = True
     for group in month.groups:
         price = month.book.spot.get((group.instance_type, month.region))
         if price is None:
@@ -50,7 +52,9 @@ def _spot(month: Month, rest: Decimal) -> Option:
         low += cents(hours * price.low)
         middle += cents(hours * price.median)
         high += cents(hours * price.high)
-    return Option(SPOT, middle, _ZERO, middle, low, high, "taken back with two minutes' notice")
+        sure = sure and _verified(price)
+    note = "taken back with two minutes' notice"
+    return Option(SPOT, middle, _ZERO, middle, low, high, note, sure)
 
 
 def _committed(name: str, month: Month, rest: Decimal) -> Option:
@@ -63,20 +67,24 @@ def _committed(name: str, month: Month, rest: Decimal) -> Option:
         monthly += cents(group.hosts * HOURS_PER_MONTH * one.hourly)
         upfront += cents(group.hosts * one.upfront)
         spread += cents(group.hosts * one.upfront_monthly)
-        sure = sure and one.origin.status is not Status.MEMORY
-    note = "" if sure else "unverified price"
-    return Option(name, monthly, upfront, monthly + spread, note=note, verified=sure)
+        sure = sure and _verified(one)
+    return Option(name, monthly, upfront, monthly + spread, verified=sure)
 
 
 def _block(month: Month, rest: Decimal) -> Option:
-    upfront = _ZERO
+    upfront, sure = _ZERO, True
     for group in month.groups:
         price = month.book.capacity_blocks.get(group.instance_type)
         if price is None:
             return _unknown(CAPACITY_BLOCK, group, month)
         upfront += cents(group.hosts * month.usage.hours * price.usd)
+        sure = sure and _verified(price)
     note = "182 days at most, paid before they begin"
-    return Option(CAPACITY_BLOCK, rest, upfront, rest + upfront, note=note)
+    return Option(CAPACITY_BLOCK, rest, upfront, rest + upfront, note=note, verified=sure)
+
+
+def _verified(price: Price | SpotRange | Commitment) -> bool:
+    return price.origin.status is not Status.MEMORY
 
 
 def _unknown(name: str, group: Group, month: Month) -> Option:

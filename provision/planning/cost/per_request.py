@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from provision.catalog.prices.price import MILLION
-from provision.planning.cost.usage import Usage
+from provision.planning.cost.bill import Bill
+from provision.planning.cost.invoice import invoice
+from provision.planning.cost.month import Month
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,21 @@ class PerRequest:
         return None if one is None else one / self.tokens_per_request * MILLION
 
 
-def stated(usd: Decimal, usage: Usage) -> PerRequest:
-    """At the traffic that *usage* says."""
-    return PerRequest(usd, usage.requests, usage.tokens_per_request, "as stated")
+def stated(bill: Bill, month: Month) -> PerRequest:
+    """At the traffic that the month's usage says."""
+    usage = month.usage
+    return PerRequest(bill.total, usage.requests, usage.tokens_per_request, "the traffic stated")
+
+
+def full_load(month: Month, carried: int, basis: str) -> PerRequest | None:
+    """At the *carried* requests a month that the fleet can answer itself, and the fallback's share
+    on top: the bill is computed anew, because more traffic costs more.
+
+    None when the fallback answers everything, or the fleet can carry nothing.
+    """
+    share = month.usage.fallback_share
+    if share >= 1 or not carried:
+        return None
+    requests = Decimal(int(carried / (1 - share)))
+    busy = replace(month, usage=replace(month.usage, requests=requests))
+    return PerRequest(invoice(busy).total, requests, month.usage.tokens_per_request, basis)

@@ -1,0 +1,266 @@
+"""What ``fab cost.preview`` says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
+from textwrap import wrap
+from typing import Any
+
+from provision.catalog.prices.price import Price, Status
+from provision.planning.cost.bill import Bill, Line, Unbilled
+from provision.planning.cost.diff import Difference
+from provision.planning.cost.document import document as bill_document
+from provision.planning.cost.document import money, plain
+from provision.planning.cost.money import text as exact
+from provision.planning.cost.per_request import PerRequest
+from provision.planning.cost.preview import Preview
+from provision.report.html.bill import Branch, Way, sources, tree, unknown_ways, ways
+from provision.report.table import table
+
+WIDTH = 96
+UNVERIFIED = "~"
+_ALIKE = 2  # so many resources of one kind and price become one row
+_NOTED = 40  # characters of a line with its note
+_TENTH = Decimal("0.1")
+_MICRO = Decimal("0.0000001")
+
+
+def document(preview: Preview) -> dict[str, Any]:
+    """The ``--json`` document; docs/cost-preview.md lists its fields."""
+    said = {
+        **bill_document(preview.bill),
+        "per_request": {
+            "stated": _each(preview.stated),
+            "full_load": _each(preview.full_load),
+        },
+        "warnings": list(preview.warnings),
+    }
+    return said if preview.difference is None else {**said, "against": _diff(preview.difference)}
+
+
+def text(preview: Preview) -> str:
+    """The same for a person, on lines of at most 100 characters."""
+    bill = preview.bill
+    lines = [_headline(bill), "", *_tree(bill), "", *_options(bill), "", *_per_request(preview)]
+    if preview.difference is not None:
+        lines += ["", *_changes(preview.difference)]
+    lines += _listed("not in the total", _outside(bill))
+    lines += ["", *_assumed(bill), "", *_sources(bill)]
+    lines += _listed("mind", preview.warnings)
+    return "\n".join(lines)
+
+
+def _headline(bill: Bill) -> str:
+    lacking = f", without {_count(bill.unpriced, 'price')}" if bill.unpriced else ""
+    return (
+        f"{bill.environment} in {bill.region}: ${bill.total:,.2f} a month{lacking}"
+        f" (prices of {bill.price_date})"
+    )
+
+
+def _tree(bill: Bill) -> list[str]:
+    """A row for each line under its resource; resources alike become one row."""
+    rows = [row for group in _alike(tree(bill.lines)) for row in _rows(group)]
+    total = ("total", "", "", "", f"{bill.total:,.2f}")
+    header = ("resource", "quantity", "", "unit price", "US$ a month")
+    found = table([*rows, total], header=header, right=(1, 3, 4))
+    rule = "-" * max(len(line) for line in found)
+    return [found[0], rule, *found[1:-1], rule, found[-1], "* follows from the usage assumed below"]
+
+
+def _alike(branches: Iterable[Branch]) -> list[list[Branch]]:
+    """Branches that bill the same for resources of one type, together; the others alone."""
+    groups: dict[Any, list[Branch]] = {}
+    for branch in branches:
+        lines = tuple((one.name, one.quantity, one.price, one.note) for one in branch.lines)
+        groups.setdefault((branch.type, lines), []).append(branch)
+    return list(groups.values())
+
+
+def _rows(group: Sequence[Branch]) -> Iterator[tuple[str, ...]]:
+    first, count = group[0], len(group)
+    kind = first.type.rpartition(":")[2]
+    named = first.resource if count < _ALIKE else f"{count} x {kind}"
+    total = sum((branch.total for branch in group), Decimal(0))
+    if len(first.lines) == 1:
+        yield _row(f"{named}: {_said(first.lines[0])}", first.lines[0], count)
+        return
+    yield (named, "", "", "", f"{total:,.2f}")
+    for line in first.lines:
+        yield _row(f"  {_said(line)}", line, count)
+
+
+def _row(label: str, line: Line, count: int) -> tuple[str, ...]:
+    star = "*" if line.assumed else ""
+    month = "unknown" if line.monthly is None else f"{line.monthly * count:,.2f}"
+    return (
+        _cut(label, 48),
+        f"{_quantity(line.quantity * count)}{star}",
+        line.unit,
+        _price(line.price),
+        month,
+    )
+
+
+def _said(line: Line) -> str:
+    noted = line.note and line.price is not None and len(line.name) + len(line.note) < _NOTED
+    return f"{line.name} ({line.note})" if noted else line.name
+
+
+def _options(bill: Bill) -> list[str]:
+    found = ways(bill.options)
+    rows = [_option(way) for way in found]
+    header = ("the whole bill, paid", "cash now", "a month", "amortised", "saves", "")
+    lines = table(rows, header=header, right=(1, 2, 3, 4)) if rows else []
+    for reason, names in unknown_ways(bill.options):
+        lines += wrap(f"{reason}: {_shortened(names)}", WIDTH, subsequent_indent="  ")
+    return lines
+
+
+def _option(way: Way) -> tuple[str, ...]:
+    one = way.option
+    mark = "" if one.verified else UNVERIFIED
+    spread = f"{_usd(one.low)} to {_usd(one.high)}" if one.low is not None else one.note
+    saves = "" if way.saving is None else f"{-way.saving:.0%}"
+    cash = _usd(one.upfront) if one.upfront else "-"
+    return (
+        one.name,
+        cash,
+        _usd(one.monthly),
+        f"{mark}{_usd(one.amortised)}",
+        saves,
+        _cut(spread, 34),
+    )
+
+
+def _per_request(preview: Preview) -> list[str]:
+    rows = [_load(preview.stated), *([_load(preview.full_load)] if preview.full_load else [])]
+    header = ("requests a month", "US$ a month", "US$ each", "US$ per 1M tokens", "at")
+    lines = table(rows, header=header, right=(0, 1, 2, 3))
+    basis = "full load" if preview.full_load else "full load is unknown"
+    return [*lines, *wrap(f"{basis}: {preview.carried.said}", WIDTH, subsequent_indent="  ")]
+
+
+def _load(one: PerRequest) -> tuple[str, ...]:
+    each, million = one.usd_per_request, one.usd_per_million_tokens
+    at = "the traffic stated" if one.basis == "the traffic stated" else "full load, never idle"
+    return (
+        f"{one.requests:,.0f}",
+        f"{one.usd:,.2f}",
+        "unknown" if each is None else f"{each:.7f}",
+        "unknown" if million is None else f"{million:,.4f}",
+        at,
+    )
+
+
+def _changes(difference: Difference) -> list[str]:
+    rows = [
+        (_cut(f"{one.resource}: {one.name}", 52), one.kind, _usd(one.before), _usd(one.after),
+         f"{one.difference:+,.2f}")
+        for one in difference.changes
+    ]  # fmt: skip
+    total = ("total", "", _usd(difference.before), _usd(difference.after),
+             f"{difference.difference:+,.2f}")  # fmt: skip
+    header = (_cut(f"against {difference.against}", 52), "", "before", "after", "difference")
+    lines = table([*rows, total], header=header, right=(2, 3, 4))
+    return lines if rows else [f"the same as {difference.against}"]
+
+
+def _outside(bill: Bill) -> list[str]:
+    lacking = [f"{one.resource}: {one.reason}" for one in bill.unpriced]
+    return [*lacking, *bill.left_out]
+
+
+def _assumed(bill: Bill) -> list[str]:
+    said = "  ".join(f"{name}={_grouped(value)}" for name, value in bill.assumptions.items())
+    wrapped = wrap(said, WIDTH, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
+    return ["assumed (--usage KEY=VALUE changes it):", *wrapped]
+
+
+def _sources(bill: Bill) -> list[str]:
+    rows = [
+        (
+            UNVERIFIED if one.origin.status is Status.MEMORY else " ",
+            one.origin.as_of,
+            _cut(", ".join(dict.fromkeys(one.used_for)), 34),
+            _cut(one.origin.source, 48),
+        )
+        for one in sources(bill.lines)
+    ]
+    return ["where the prices come from (--json has it in full):", *table(rows)]
+
+
+def _listed(title: str, items: Iterable[str]) -> list[str]:
+    said = [line for item in items for line in wrap(f"- {item}", WIDTH, subsequent_indent="  ")]
+    return ["", f"{title}:", *said] if said else []
+
+
+def _quantity(value: Decimal) -> str:
+    if value == value.to_integral_value():
+        return f"{value:,.0f}"
+    return f"{value:,.2f}" if value >= _TENTH else f"{value:.6f}"
+
+
+def _price(price: Price | None) -> str:
+    if price is None:
+        return "unknown"
+    mark = UNVERIFIED if price.origin.status is Status.MEMORY else ""
+    return f"{mark}{plain(price.usd)}"
+
+
+def _usd(value: Decimal | None) -> str:
+    return "-" if value is None else f"{value:,.2f}"
+
+
+def _grouped(value: str) -> str:
+    return f"{int(value):,}" if value.isdecimal() else value
+
+
+def _shortened(names: Sequence[str]) -> str:
+    """Savings Plans by family: twelve names would say no more."""
+    plans = [name for name in names if name.startswith("savings-plan")]
+    others = [name for name in names if name not in plans]
+    return ", ".join([*others, *(["all savings plans"] if len(plans) > 1 else plans)])
+
+
+def _count(items: Sequence[Unbilled], noun: str) -> str:
+    return f"{len(items)} {noun}{'' if len(items) == 1 else 's'}"
+
+
+def _cut(words: str, width: int) -> str:
+    return words if len(words) <= width else f"{words[: width - 3]}..."
+
+
+def _each(one: PerRequest | None) -> dict[str, Any] | None:
+    if one is None:
+        return None
+    each, million = one.usd_per_request, one.usd_per_million_tokens
+    return {
+        "requests_per_month": plain(one.requests),
+        "total_monthly_usd": exact(one.usd),
+        "usd_per_request": None if each is None else plain(each.quantize(_MICRO)),
+        "usd_per_million_tokens": None if million is None else plain(million.quantize(_MICRO)),
+        "basis": one.basis,
+    }
+
+
+def _diff(difference: Difference) -> dict[str, Any]:
+    return {
+        "against": difference.against,
+        "before_usd": exact(difference.before),
+        "after_usd": exact(difference.after),
+        "difference_usd": exact(difference.difference),
+        "changes": [
+            {
+                "resource": one.resource,
+                "type": one.type,
+                "name": one.name,
+                "kind": one.kind,
+                "before_usd": money(one.before),
+                "after_usd": money(one.after),
+                "difference_usd": exact(one.difference),
+            }
+            for one in difference.changes
+        ],
+    }
