@@ -5,21 +5,87 @@ from __future__ import annotations
 import ast
 import json
 import sys
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
+from invoke.program import Program
 
+import playbooks
 from tests.golden import make_invoices
-from tests.golden.make_invoices import GOLDEN, PROD, PROD_70B, Environment
+from tests.golden.make_invoices import CASES, GOLDEN, Case, path
 
-ENVIRONMENTS = pytest.mark.parametrize("environment", [PROD, PROD_70B], ids=lambda e: e.name)
+PAID = ("monthly_usd", "upfront_usd", "amortised_monthly_usd")
+EACH = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
 
-@ENVIRONMENTS
-def test_an_invoice_is_what_the_script_makes(environment: Environment) -> None:
+@pytest.fixture
+def preview(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Any:
+    """`fab cost.preview --env NAME --json`, typed in this repository."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(GOLDEN.parents[1])
+
+    def run(case: Case) -> dict[str, Any]:
+        words = ["fab", "cost.preview", "--env", case.environment.name, "--json"]
+        words += ["--usage", case.flag] if case.flag else []
+        Program(namespace=playbooks.ns, name="fab").run(words, exit=False)
+        document: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return document
+
+    return run
+
+
+@EACH
+def test_the_tool_arrives_at_the_same_cents(case: Case, preview: Any) -> None:
+    """Every line, the total, and every way to pay, each by its own way from the same prices."""
+    said = preview(case)
+    kept = json.loads(path(case).read_text())
+    assert said["total_monthly_usd"] == kept["total_monthly_usd"]
+    assert lines(said["components"]) == lines(kept["lines"])
+    assert said["unpriced"] == []
+    known = {
+        name: {
+            key: option[key] for key in (*PAID, "low_usd", "high_usd") if option[key] is not None
+        }
+        for name, option in said["options"].items()
+        if option["monthly_usd"] is not None
+    }
+    assert known == kept["options"]
+
+
+def lines(components: list[dict[str, Any]]) -> list[tuple[str, Decimal, Decimal, str]]:
+    """Each line by all that is not words."""
+    return sorted(
+        (
+            line["resource"],
+            Decimal(line["quantity"]),
+            Decimal(line["unit_price_usd"]),
+            line["monthly_usd"],
+        )
+        for line in components
+    )
+
+
+@EACH
+def test_an_invoice_adds_up(case: Case) -> None:
+    """The total is the sum of its lines, and each option spreads its cash over its term."""
+    kept = json.loads(path(case).read_text())
+    months = [Decimal(line["monthly_usd"]) for line in kept["lines"]]
+    assert sum(months) == Decimal(kept["total_monthly_usd"])
+    for name, option in kept["options"].items():
+        term = 12 * int(name[9]) if name.startswith("reserved") else 1
+        monthly, upfront, spread = (Decimal(option[key]) for key in PAID)
+        assert abs(monthly + upfront / term - spread) <= Decimal("0.01")
+
+
+@EACH
+def test_an_invoice_is_what_the_script_makes(case: Case) -> None:
     """Nobody has touched a figure by hand (mend: run tests/golden/make_invoices.py)."""
-    kept = json.loads((GOLDEN / f"invoice-{environment.name}.json").read_text())
-    assert kept == make_invoices.invoice(environment)
+    kept = json.loads(path(case).read_text())
+    assert kept == make_invoices.invoice(case)
 
 
 def test_the_script_has_its_own_eyes() -> None:

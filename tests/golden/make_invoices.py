@@ -1,4 +1,4 @@
-"""Write the invoices of prod and prod-70b without a line of the tool's own code.
+"""Write the golden invoices (prod, prod-70b, a busy prod) without a line of the tool's own code.
 
     .venv/bin/python tests/golden/make_invoices.py
 
@@ -70,10 +70,51 @@ PROD_70B = Environment(
     weights_gb="131.42",
 )
 
-# A month of usage, all by default.
-REQUESTS, INPUT_TOKENS, OUTPUT_TOKENS = 1_000_000, 700, 100
-RESPONSE_S, BYTES_IN, BYTES_OUT = 8, 5, 250
+
+@dataclass(frozen=True)
+class Usage:
+    """A month of traffic; by default as the tool assumes it."""
+
+    requests: int = 1_000_000
+    input_tokens: int = 700
+    output_tokens: int = 100
+    response_s: int = 8
+    internet_share: str = "0"
+    fallback_share: str = "0"
+
+
+@dataclass(frozen=True)
+class Case:
+    """An invoice: an environment, its traffic, and the flag of `fab cost.preview` that says so."""
+
+    name: str
+    environment: Environment
+    usage: Usage = Usage()
+    flag: str = ""
+
+
+CASES = (
+    Case("prod", PROD),
+    Case("prod-70b", PROD_70B),
+    Case(
+        "prod-busy",
+        PROD,
+        Usage(
+            requests=200_000_000,
+            output_tokens=500,
+            response_s=20,
+            internet_share="0.9",
+            fallback_share="0.05",
+        ),
+        "requests_per_month=200000000,output_tokens=500,response_s=20,"
+        "internet_share=0.9,fallback_share=0.05",
+    ),
+)
+
+# The rest of a month of usage, by default.
+BYTES_IN, BYTES_OUT = 5, 250
 NAT_GB_PER_HOST, LOGS_GB_PER_HOST, LOGS_SCANNED_GB = 10, 1, 10
+FALLBACK_API = "gpt-4o-mini"
 IMAGE_GB, IMAGES_STORED, RELEASES, REVISIONS = 10, 3, 4, 2
 SNAPSHOT_CHANGED = Decimal("0.05")
 LISTENER_RULES = 2
@@ -86,6 +127,11 @@ ALARMS = (
     "unhealthy-host",
 )
 SECRETS = ("client-keys", "hub-token", "probe-key")
+
+
+# Columns of the price list, and how many TB a month each holds for.
+TIERS = (("internet_first10TB", 10), ("next40TB", 40), ("next100TB", 100), ("over150TB", None))
+Made = tuple[str, str, Decimal | int, Decimal]  # resource, what, quantity, unit price
 
 
 def facts(name: str) -> list[dict[str, str]]:
@@ -115,7 +161,7 @@ def cents(usd: Decimal) -> Decimal:
     return usd.quantize(Decimal("0.01"), rounding=ROUND_HALF_UP)
 
 
-def lines(e: Environment) -> list[tuple[str, str, Decimal, Decimal]]:
+def lines(e: Environment, usage: Usage) -> list[tuple[str, str, Decimal, Decimal]]:
     """(resource, what, quantity, unit price), as docs/cost-preview.md has them."""
     gp3 = service("EBS", "gp3 storage")
     weights = Decimal(e.weights_gb)
@@ -124,13 +170,13 @@ def lines(e: Environment) -> list[tuple[str, str, Decimal, Decimal]]:
     nat_gb = Decimal(e.hosts * NAT_GB_PER_HOST)
     logs_gb = Decimal(e.hosts * LOGS_GB_PER_HOST)
     secret = service("SecretsManager", "secret")
-    made: list[tuple[str, str, Decimal | int, Decimal]] = [
+    made: list[Made] = [
         ("fleet-hosts", "instances", e.hosts * MONTH, on_demand(e)),
         ("fleet-hosts", "root volumes", e.hosts * e.root_gib, gp3),
         ("model-cache", "cache volumes", e.hosts * e.cache_gib, gp3),
         ("model-cache-snapshots", "snapshots", snapshots, service("EBS", "snapshot standard")),
         ("load-balancer-alb", "load balancer", MONTH, service("ELB", "ALB hour")),
-        ("load-balancer-alb", "capacity units", lcu() * MONTH, service("ELB", "ALB LCU")),
+        ("load-balancer-alb", "capacity units", lcu(usage) * MONTH, service("ELB", "ALB LCU")),
         ("network-nat", "NAT gateway", MONTH, service("VPC", "NAT gateway")),
         ("network-nat", "NAT data", nat_gb, service("VPC", "NAT gateway data")),
         ("network-nat", "IPv4 address", MONTH, service("VPC", "public IPv4 address")),
@@ -167,6 +213,7 @@ def lines(e: Environment) -> list[tuple[str, str, Decimal, Decimal]]:
         ("secrets", "calls", Decimal(e.hosts * MONTH * 3600) / 20 / 10_000, Decimal("0.05")),
         ("encryption-key", "key", 1, service("KMS", "key")),
     ]
+    made += egress(e, usage) + fallback(usage)
     alarm = service("CloudWatch", "alarm standard resolution")
     made += [(f"observability-{name}", "alarm", 1, alarm) for name in ALARMS]
     if e.cache_iops > 3000:
@@ -185,12 +232,39 @@ def lines(e: Environment) -> list[tuple[str, str, Decimal, Decimal]]:
     return [(r, what, millionth(quantity), price) for r, what, quantity, price in made]
 
 
-def lcu() -> Decimal:
+def lcu(usage: Usage) -> Decimal:
     """Capacity units on average: the largest of four dimensions."""
-    rate = Decimal(REQUESTS) / (MONTH * 3600)
-    passed = Decimal(REQUESTS * (INPUT_TOKENS * BYTES_IN + OUTPUT_TOKENS * BYTES_OUT)) / GB
+    rate = Decimal(usage.requests) / (MONTH * 3600)
+    each = usage.input_tokens * BYTES_IN + usage.output_tokens * BYTES_OUT
+    passed = Decimal(usage.requests * each) / GB
     rules = rate * max(0, LISTENER_RULES - 10) / 1000
-    return max(rate / 25, rate * RESPONSE_S / 3000, passed / MONTH, rules)
+    return max(rate / 25, rate * usage.response_s / 3000, passed / MONTH, rules)
+
+
+def egress(e: Environment, usage: Usage) -> list[Made]:
+    """What leaves for the internet, a line for each tier that it reaches."""
+    answers = Decimal(usage.requests * usage.output_tokens * BYTES_OUT) / GB
+    left, made = answers * Decimal(usage.internet_share), []
+    (tiers,) = [row for row in facts("data_transfer") if row["region"] == e.region]
+    for column, size_tb in TIERS:
+        within = left if size_tb is None else min(left, Decimal(size_tb * 1024))
+        if within:
+            made.append(("load-balancer-alb", column, within, Decimal(tiers[column])))
+        left -= within
+    return made
+
+
+def fallback(usage: Usage) -> list[Made]:
+    """What the hosted API answers instead of the fleet."""
+    share = usage.requests * Decimal(usage.fallback_share)
+    (api,) = [row for row in facts("hosted_llm_prices") if row["model"] == FALLBACK_API]
+    prompts = share * usage.input_tokens / 1_000_000
+    answers = share * usage.output_tokens / 1_000_000
+    made: list[Made] = [
+        ("fallback", "prompts", prompts, Decimal(api["input_per_1M"])),
+        ("fallback", "answers", answers, Decimal(api["output_per_1M"])),
+    ]
+    return made if share else []
 
 
 def millionth(quantity: Decimal | int) -> Decimal:
@@ -244,12 +318,13 @@ def name_of(row: dict[str, str]) -> str:
     return f"reserved-{row['term_years']}y-{row['payment'].lower().replace(' ', '-')}"
 
 
-def invoice(environment: Environment) -> dict[str, Any]:
-    made = [(r, w, q, p, cents(q * p)) for r, w, q, p in lines(environment)]
+def invoice(case: Case) -> dict[str, Any]:
+    made = [(r, w, q, p, cents(q * p)) for r, w, q, p in lines(case.environment, case.usage)]
     total = sum((month for *_, month in made), Decimal(0))
     instances = made[0][4]
     return {
-        "environment": environment.name,
+        "environment": case.environment.name,
+        "usage": case.flag,
         "total_monthly_usd": str(total),
         "lines": [
             {
@@ -261,7 +336,7 @@ def invoice(environment: Environment) -> dict[str, Any]:
             }
             for resource, what, quantity, price, month in sorted(made)
         ],
-        "options": options(environment, total - instances),
+        "options": options(case.environment, total - instances),
     }
 
 
@@ -269,7 +344,10 @@ def plain(number: Decimal) -> str:
     return format(number.normalize(), "f")
 
 
+def path(case: Case) -> Path:
+    return GOLDEN / f"invoice-{case.name}.json"
+
+
 if __name__ == "__main__":
-    for environment in (PROD, PROD_70B):
-        text = json.dumps(invoice(environment), indent=2) + "\n"
-        (GOLDEN / f"invoice-{environment.name}.json").write_text(text)
+    for case in CASES:
+        path(case).write_text(json.dumps(invoice(case), indent=2) + "\n")
