@@ -136,7 +136,7 @@ def _cheapest_lines(comparison: Comparison) -> list[str]:
         for known in [sum(pricing in one.prices for one in comparison.fitting)]
     ]
     asked = comparison.question.requests is not None
-    header = ("cheapest as", "type", "$/h", "$/1M", *(_MORE if asked else ()), "priced")
+    header = ("cheapest as", "type", "$/h", "$/1M", *(_MORE if asked else ()), "priced", "of")
     cut = [row if asked else (*row[:4], *row[-2:]) for row in rows]
     return table(cut, header=header, right=range(2, len(header) - 2)) if rows else []
 
