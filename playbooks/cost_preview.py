@@ -90,7 +90,7 @@ def _carried(place: Place, priced: Month) -> Carried:
         model = place.model(None)
         settings = long_enough(place.engine(), model, mix)
         sizing = require_fit(size(model, instance_type(place.instance()), settings))
-        kept = place.benchmarks(model, place.instance())
+        kept = tuple(place.benchmarks(model).get(place.instance(), ()))
     except FleetError as error:
         return Carried(None, error.message)
     found = capacity(sizing, settings, mix, kept)
