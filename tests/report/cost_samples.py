@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
-from provision.catalog.instances import instance_type
 from provision.catalog.models import model
 from provision.catalog.prices.book import PriceBook
 from provision.catalog.prices.price import (
@@ -23,8 +22,10 @@ from provision.config.environment import EngineSettings, ModelCacheSettings
 from provision.planning.cost.bill import Bill, Line, Option, Unbilled
 from provision.planning.cost.break_even import BreakEven, Fleet, cross
 from provision.planning.cost.capacity import Capacity, Known
-from provision.planning.cost.compare import Comparison, Question, candidate, in_order
+from provision.planning.cost.compare import Question, compare
 from provision.planning.cost.fleet_price import FleetPrice
+from provision.planning.cost.per_request import PerRequest
+from provision.planning.cost.preview import Carried, Preview
 from provision.planning.cost.throughput import Mix
 from provision.report.html.page import Report
 
@@ -191,19 +192,17 @@ BOOK = PriceBook(
     },
 )
 QUESTION = Question(model("mistral-7b"), REGION, EngineSettings(), MIX, requests=1_000_000)
-COMPARISON = Comparison(
-    question=QUESTION,
-    candidates=in_order(
-        candidate(instance_type(name), QUESTION, BOOK, cache=ModelCacheSettings())
-        for name in ("g5.xlarge", "g6.xlarge", "g6e.xlarge", "p4d.24xlarge")
-    ),
-    unsold=("p6-b300.48xlarge",),
-    assumptions={},
-    warnings=(),
-    price_date="2026-07-20",
+COMPARISON = compare(QUESTION, BOOK, cache=ModelCacheSettings(), today=date(2026, 11, 21))
+CARRIED = Carried(15_505_200, FLEET.capacity.said)
+PREVIEW = Preview(
+    bill=BILL,
+    stated=PerRequest(BILL.total, Decimal(1_000_000), 800, "the traffic stated"),
+    full_load=PerRequest(Decimal("1580.20"), Decimal(15_505_200), 800, CARRIED.said),
+    carried=CARRIED,
+    warnings=("prices of the test are young",),
 )
 REPORT = Report(
-    bill=BILL,
+    preview=PREVIEW,
     break_even=BREAK_EVEN,
     comparison=COMPARISON,
     subject="mistral-7b on 2 × g5.xlarge in us-east-1",
@@ -213,7 +212,12 @@ REPORT = Report(
 )
 BARE = replace(
     REPORT,
-    bill=replace(BILL, lines=(), options=(), free=(), unpriced=(), left_out=()),
+    preview=replace(
+        PREVIEW,
+        bill=replace(BILL, lines=(), options=(), free=(), unpriced=(), left_out=()),
+        full_load=None,
+        carried=Carried(None, "nobody knows how fast it is"),
+    ),
     break_even=None,
     comparison=None,
 )

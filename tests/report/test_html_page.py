@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from provision.planning.cost.bill import Bill, Option
+from provision.planning.cost.bill import Option
+from provision.planning.cost.preview import Preview
 from provision.report.html import bill as bills
 from provision.report.html import headline
 from provision.report.html.page import page
-from tests.report.cost_samples import BARE, BILL, BREAK_EVEN, LINES, NASTY, REPORT
+from tests.report.cost_samples import BARE, BILL, BREAK_EVEN, LINES, NASTY, PREVIEW, REPORT
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "reports" / "cost.html"
 VOID = {"meta", "link", "br", "img", "hr", "input"}
@@ -79,7 +80,15 @@ def test_it_stands_alone() -> None:
 
 def test_what_others_wrote_is_text() -> None:
     """Names, notes and sources can't become elements, in the page and in the drawing."""
-    said = page(replace(REPORT, subject=NASTY, here=NASTY, command=NASTY, warnings=(NASTY,)))
+    said = page(
+        replace(
+            REPORT,
+            subject=NASTY,
+            here=NASTY,
+            command=NASTY,
+            preview=replace(PREVIEW, warnings=(NASTY,)),
+        )
+    )
     assert NASTY not in said
     assert said.count("&lt;script&gt;alert(&#34;x&#34;)&lt;/script&gt; &amp; &#34;quoted") == 5
     assert "a page &lt;b&gt;copied&lt;/b&gt; &amp; pasted" in said
@@ -99,7 +108,7 @@ def test_elements_close_and_ids_are_unique(document: Document) -> None:
 def test_tables_and_drawings_can_be_heard(document: Document) -> None:
     """Headers have a scope, tables a caption, drawings a title and a description."""
     assert all(header.get("scope") for header in document.all("th"))
-    assert len(document.all("caption")) == len(document.all("table")) == 5
+    assert len(document.all("caption")) == len(document.all("table")) == 6
     assert [svg["role"] for svg in document.all("svg")] == ["img", "img"]
     assert len(document.all("desc")) == len(document.all("svg"))
     assert all("pays" in one or "never" in one for one in document.text["desc"])
@@ -169,29 +178,27 @@ def test_the_best_way_to_pay_is_a_verified_one() -> None:
 def test_the_headline_says_what_is_unverified() -> None:
     """A commitment from memory is marked; without any the headline says so."""
     memory = with_options(BILL.options[0], BILL.options[4])
-    assert headline.cost(memory).sentences[0] == (
+    assert headline.cost(memory).sentences[1] == (
         "~$674 with the cheapest known commitment (reserved, 3 years, part upfront), $10,575 of it"
         " paid in advance."
     )
-    assert headline.cost(with_options(BILL.options[0])).sentences[0] == (
+    assert headline.cost(with_options(BILL.options[0])).sentences[1] == (
         "No price of a commitment is known for it."
     )
-    assert headline.cautions(BILL, ["beware"])[1] == (
-        "2 lines of the bill, together $6.40 a month, with a price that nobody has verified;"
-        " marked ~"
-    )
+    assert bills.unverified(BILL) == Decimal("6.40")
+    assert bills.unverified(replace(BILL, lines=LINES[:2])) is None
 
 
 def test_the_headline_when_it_never_pays() -> None:
     """Never, and why; and when the assumed traffic is too much for the hosts."""
     never = replace(BREAK_EVEN, crossings=BREAK_EVEN.crossings[4:], asked=10_000_000)
     assert headline.pays(never).value == "never"
-    assert headline.carries(never).sentences[0] == (
+    assert headline.carries(never, "").sentences[0] == (
         "The assumed 10M keep it 64\u00a0% busy on average: its busiest hour needs 3 hosts, there"
         " are 2."
     )
     assert headline.pays(BREAK_EVEN).value == "from 562k"
 
 
-def with_options(*options: Option) -> Bill:
-    return replace(BILL, options=options)
+def with_options(*options: Option) -> Preview:
+    return replace(PREVIEW, bill=replace(BILL, options=options))

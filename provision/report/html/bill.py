@@ -141,10 +141,10 @@ def free_kinds(bill: Bill) -> tuple[tuple[str, tuple[str, ...]], ...]:
     return tuple((reason, tuple(sorted(some))) for reason, some in kinds.items())
 
 
-def unverified(bill: Bill) -> tuple[int, Decimal]:
-    """How many lines have a price that nobody has verified, and their US dollars a month."""
+def unverified(bill: Bill) -> Decimal | None:
+    """US dollars a month of the lines whose price nobody has verified; None when there is none."""
     lines = [one for one in bill.lines if one.price and one.price.origin.status is Status.MEMORY]
-    return len(lines), sum((line.monthly or ZERO for line in lines), ZERO)
+    return sum((line.monthly or ZERO for line in lines), ZERO) if lines else None
 
 
 def _is_commitment(option: Option) -> bool:

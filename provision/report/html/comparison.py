@@ -9,6 +9,8 @@ from provision.planning.cost.compare import Candidate, Comparison
 from provision.planning.cost.fleet_price import ON_DEMAND, SPOT
 from provision.report.html.words import MARK
 
+_ROWS = 8
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -21,7 +23,7 @@ class Row:
             nobody can take back (*steady* names it, *steady_mark* marks it when unverified).
         spot_per_1m: the same for spot.
         start_s: seconds until a new host serves.
-        here: whether the environment runs it; *best*: whether it has the cheapest token on demand.
+        here: whether the environment runs it; *best*: whether it is the cheapest on demand.
     """
 
     name: str
@@ -41,19 +43,37 @@ class Row:
 
 
 def rows(comparison: Comparison, here: str) -> tuple[Row, ...]:
-    """The types that fit, in the order of the comparison; *here* is the environment's type."""
+    """The cheapest types, and *here*, the environment's own, wherever it stands."""
     best = comparison.cheapest(ON_DEMAND)
-    return tuple(_row(one, here, one is best) for one in comparison.fitting)
+    return tuple(_row(one, here, one is best) for one in _shown(comparison, here))
 
 
-def left_out(comparison: Comparison) -> tuple[str, ...]:
+def left_out(comparison: Comparison, here: str) -> tuple[str, ...]:
     """Types that stand in no row, and why, a sentence for each reason."""
     region, model = comparison.question.region, comparison.question.model.name
     small = [one.name for one in comparison.candidates if not one.sizing.fits]
-    said = [f"{model} does not fit on {', '.join(small)}."] if small else []
+    shown = _shown(comparison, here)
+    dearer = [one.name for one in _by_cost(comparison) if one not in shown]
+    said = [f"Dearer, or without a known price: {', '.join(dearer)}."] if dearer else []
+    said += [f"{model} does not fit on {', '.join(small)}."] if small else []
     if comparison.unsold:
         said.append(f"Not sold in {region}: {', '.join(comparison.unsold)}.")
     return tuple(said)
+
+
+def _shown(comparison: Comparison, here: str) -> list[Candidate]:
+    ordered = _by_cost(comparison)
+    return [one for place, one in enumerate(ordered) if place < _ROWS or one.name == here]
+
+
+def _by_cost(comparison: Comparison) -> list[Candidate]:
+    """By a month for the asked traffic, then by a token; an unknown price comes last."""
+
+    def cost(one: Candidate) -> tuple[bool, Decimal, Decimal]:
+        token = one.usd_per_1m(ON_DEMAND)
+        return token is None, one.monthly(ON_DEMAND) or Decimal(0), token or Decimal(0)
+
+    return sorted(comparison.fitting, key=cost)
 
 
 def _row(one: Candidate, here: str, best: bool) -> Row:

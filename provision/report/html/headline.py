@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from provision.planning.cost.bill import Bill
 from provision.planning.cost.break_even import BreakEven, Crossing, Fleet
-from provision.report.html.bill import ON_DEMAND, cheapest_commitment, unverified
+from provision.planning.cost.preview import Preview
+from provision.report.html.bill import cheapest_commitment
 from provision.report.html.rivals import verdict
-from provision.report.html.words import MARK, UNKNOWN, count, pricing, share, usd, whole_usd
+from provision.report.html.words import MARK, UNKNOWN, count, exact_usd, pricing, share, whole_usd
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +22,12 @@ class Fact:
     sentences: tuple[str, ...]
 
 
-def cost(bill: Bill) -> Fact:
-    """On demand, and the cheapest commitment whose price is known."""
-    said = []
+def cost(preview: Preview) -> Fact:
+    """As the environment buys, one request of it, and the cheapest commitment that is known."""
+    bill, stated = preview.bill, preview.stated
+    said = [
+        f"{exact_usd(stated.usd_per_request)} a request at the assumed {count(stated.requests)}."
+    ]
     best = cheapest_commitment(bill.options)
     if best and best.amortised is not None:
         cash = f", {whole_usd(best.upfront)} of it paid in advance" if best.upfront else ""
@@ -35,7 +38,7 @@ def cost(bill: Bill) -> Fact:
         said.append("No price of a commitment is known for it.")
     if bill.unpriced:
         said.append(f"{_many(len(bill.unpriced), 'item')} without a known price not included.")
-    return Fact("What it costs", whole_usd(bill.total), f"a month, {ON_DEMAND}", tuple(said))
+    return Fact("What it costs", whole_usd(bill.total), "a month", tuple(said))
 
 
 def pays(break_even: BreakEven | None) -> Fact:
@@ -51,11 +54,12 @@ def pays(break_even: BreakEven | None) -> Fact:
     return Fact(title, f"from {count(first.break_even)}", "requests a month", _verdicts(ordered))
 
 
-def carries(break_even: BreakEven | None) -> Fact:
-    """What the hosts answer in a month, and how busy the assumed traffic keeps them."""
+def carries(break_even: BreakEven | None, said_why: str) -> Fact:
+    """What the hosts answer in a month, and how busy the assumed traffic keeps them; *said_why*
+    tells why nobody knows when there is no break-even."""
     title = "What it carries"
     if break_even is None:
-        return Fact(title, UNKNOWN, "", ("`fab benchmark` measures it.",))
+        return Fact(title, UNKNOWN, "", (f"{_upper(said_why)}.",))
     fleet, asked = break_even.fleet, break_even.asked
     said = [f"{_upper(fleet.capacity.said)}."]
     if asked is not None:
@@ -70,16 +74,6 @@ def _busy(fleet: Fleet, asked: int) -> str:
     if needed > hosts:
         return f"{busy}: its busiest hour needs {needed} hosts, there are {hosts}."
     return f"{busy}, and its busiest hour fits."
-
-
-def cautions(bill: Bill, warnings: Sequence[str]) -> tuple[str, ...]:
-    """What a reader must know before quoting a figure: unverified prices, and *warnings*."""
-    lines, usd_ = unverified(bill)
-    said = (
-        f"{_many(lines, 'line')} of the bill, together {usd(usd_)} a month, with a price that"
-        f" nobody has verified; marked {MARK}"
-    )
-    return (*warnings, *([said] if lines else []))
 
 
 def _many(number: int, thing: str) -> str:

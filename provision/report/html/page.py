@@ -13,6 +13,7 @@ from provision.planning.cost.bill import Bill
 from provision.planning.cost.break_even import BreakEven
 from provision.planning.cost.compare import Comparison
 from provision.planning.cost.money import HOURS_PER_MONTH
+from provision.planning.cost.preview import Preview
 from provision.report.html import bill as bills
 from provision.report.html import chart, comparison, headline, rivals
 from provision.report.html.template import render
@@ -28,45 +29,50 @@ class Report:
         comparison: None when nothing could be compared.
         subject: says in words what runs where; *here* is its instance type.
         command: what was typed; *made_on* is the day.
-        warnings: what a reader must know first.
     """
 
-    bill: Bill
+    preview: Preview
     break_even: BreakEven | None
     comparison: Comparison | None
     subject: str
     here: str
     command: str
     made_on: date
-    warnings: tuple[str, ...] = ()
+
+    @property
+    def bill(self) -> Bill:
+        """The environment's."""
+        return self.preview.bill
 
 
 def page(report: Report) -> str:
     """The document. It needs no network and no script, and shows every price with its date."""
-    bill = report.bill
-    warnings = dict.fromkeys([*report.warnings, *_warnings(report)])
     return render(
         "report.html",
         subject=report.subject,
         command=report.command,
         made_on=report.made_on.isoformat(),
         facts=(
-            headline.cost(bill),
+            headline.cost(report.preview),
             headline.pays(report.break_even),
-            headline.carries(report.break_even),
+            headline.carries(report.break_even, report.preview.carried.said),
         ),
-        cautions=headline.cautions(bill, list(warnings)),
-        **_bill(bill),
+        cautions=_cautions(report),
+        per_request=[one for one in (report.preview.stated, report.preview.full_load) if one],
+        **_bill(report.bill),
         **_break_even(report.break_even),
         **_comparison(report.comparison, report.here),
     )
 
 
-def _warnings(report: Report) -> list[str]:
-    return [
+def _cautions(report: Report) -> list[str]:
+    """What a reader must know before quoting a figure, each once."""
+    said = [
+        *report.preview.warnings,
         *(report.break_even.warnings if report.break_even else ()),
         *(report.comparison.warnings if report.comparison else ()),
     ]
+    return list(dict.fromkeys(said))
 
 
 def _bill(bill: Bill) -> Mapping[str, Any]:
@@ -76,7 +82,7 @@ def _bill(bill: Bill) -> Mapping[str, Any]:
         "month_hours": HOURS_PER_MONTH,
         "branches": branches,
         "parts": bills.parts(branches),
-        "marked": bool(bills.unverified(bill)[0]),
+        "unverified": bills.unverified(bill),
         "free": bills.free_kinds(bill),
         "ways": bills.ways(bill.options),
         "unknown_ways": bills.unknown_ways(bill.options),
@@ -115,7 +121,7 @@ def _comparison(found: Comparison | None, here: str) -> Mapping[str, Any]:
         return {"compared": ()}
     return {
         "compared": comparison.rows(found, here),
-        "not_compared": comparison.left_out(found),
+        "not_compared": comparison.left_out(found, here),
         "peak_factor": found.question.peak_factor,
         "duty": share(1 / found.question.peak_factor, 1),
         "compared_requests": found.question.requests,
