@@ -7,7 +7,7 @@ from decimal import Decimal
 from textwrap import wrap
 from typing import Any
 
-from provision.catalog.prices.price import Price, Status
+from provision.catalog.prices.price import Plan, Price, Status
 from provision.planning.cost.bill import Bill, Line, Unbilled
 from provision.planning.cost.diff import Difference
 from provision.planning.cost.document import document as bill_document
@@ -18,8 +18,10 @@ from provision.planning.cost.preview import Preview
 from provision.report.html.bill import Branch, Way, sources, tree, unknown_ways, ways
 from provision.report.table import table
 
-WIDTH = 96
+WIDEST = 100  # of a table
+WIDTH = 96  # of text
 UNVERIFIED = "~"
+_TERMS = 6  # 1 and 3 years, three payments each
 _ALIKE = 2  # so many resources of one kind and price become one row
 _NOTED = 40  # characters of a line with its note
 _TENTH = Decimal("0.1")
@@ -62,9 +64,11 @@ def _headline(bill: Bill) -> str:
 def _tree(bill: Bill) -> list[str]:
     """A row for each line under its resource; resources alike become one row."""
     rows = [row for group in _alike(tree(bill.lines)) for row in _rows(group)]
-    total = ("total", "", "", "", f"{bill.total:,.2f}")
     header = ("resource", "quantity", "", "unit price", "US$ a month")
-    found = table([*rows, total], header=header, right=(1, 3, 4))
+    rows = [header, *rows, ("total", "", "", "", f"{bill.total:,.2f}")]
+    others = len(max(table([row[1:] for row in rows], right=(0, 2, 3)), key=len))
+    labelled = [(_cut(row[0], WIDEST - others - 2), *row[1:]) for row in rows]
+    found = table(labelled, right=(1, 3, 4))
     rule = "-" * max(len(line) for line in found)
     return [found[0], rule, *found[1:-1], rule, found[-1], "* follows from the usage assumed below"]
 
@@ -95,7 +99,7 @@ def _row(label: str, line: Line, count: int) -> tuple[str, ...]:
     star = "*" if line.assumed else ""
     month = "unknown" if line.monthly is None else f"{line.monthly * count:,.2f}"
     return (
-        _cut(label, 48),
+        label,
         f"{_quantity(line.quantity * count)}{star}",
         line.unit,
         _price(line.price),
@@ -114,7 +118,9 @@ def _options(bill: Bill) -> list[str]:
     header = ("the whole bill, paid", "cash now", "a month", "amortised", "saves", "")
     lines = table(rows, header=header, right=(1, 2, 3, 4)) if rows else []
     for reason, names in unknown_ways(bill.options):
-        lines += wrap(f"{reason}: {_shortened(names)}", WIDTH, subsequent_indent="  ")
+        lines += wrap(
+            f"{reason}: {_shortened(names)}", WIDTH, subsequent_indent="  ", break_on_hyphens=False
+        )
     return lines
 
 
@@ -139,7 +145,15 @@ def _per_request(preview: Preview) -> list[str]:
     header = ("requests a month", "US$ a month", "US$ each", "US$ per 1M tokens", "at")
     lines = table(rows, header=header, right=(0, 1, 2, 3))
     basis = "full load" if preview.full_load else "full load is unknown"
-    return [*lines, *wrap(f"{basis}: {preview.carried.said}", WIDTH, subsequent_indent="  ")]
+    return [
+        *lines,
+        *wrap(
+            f"{basis}: {preview.carried.said}",
+            WIDTH,
+            subsequent_indent="  ",
+            break_on_hyphens=False,
+        ),
+    ]
 
 
 def _load(one: PerRequest) -> tuple[str, ...]:
@@ -192,7 +206,11 @@ def _sources(bill: Bill) -> list[str]:
 
 
 def _listed(title: str, items: Iterable[str]) -> list[str]:
-    said = [line for item in items for line in wrap(f"- {item}", WIDTH, subsequent_indent="  ")]
+    said = [
+        line
+        for item in items
+        for line in wrap(f"- {item}", WIDTH, subsequent_indent="  ", break_on_hyphens=False)
+    ]
     return ["", f"{title}:", *said] if said else []
 
 
@@ -218,10 +236,13 @@ def _grouped(value: str) -> str:
 
 
 def _shortened(names: Sequence[str]) -> str:
-    """Savings Plans by family: twelve names would say no more."""
-    plans = [name for name in names if name.startswith("savings-plan")]
-    others = [name for name in names if name not in plans]
-    return ", ".join([*others, *(["all savings plans"] if len(plans) > 1 else plans)])
+    """Commitments of one kind as one word where all six are there."""
+    said = list(names)
+    for plan in Plan:
+        of_it = [name for name in names if name.startswith(f"{plan}-")]
+        if len(of_it) == _TERMS:
+            said = [name for name in said if name not in of_it] + [f"{plan}-*"]
+    return ", ".join(said)
 
 
 def _count(items: Sequence[Unbilled], noun: str) -> str:

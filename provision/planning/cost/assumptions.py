@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import fields
 from decimal import Decimal
 
-from provision.planning.cost.money import text
 from provision.planning.cost.month import Month
 from provision.planning.cost.resources.balancing import capacity_units
 from provision.planning.cost.usage import Usage
@@ -39,7 +38,7 @@ def _hosts(month: Month) -> str:
 
 
 def _plain(value: object) -> str:
-    return text(value).removesuffix(".00") if isinstance(value, Decimal) else str(value)
+    return format(value.normalize(), "f") if isinstance(value, Decimal) else str(value)
 
 
 _KEYS = {"requests": "requests_per_month", "hours": "hours_per_month"}

@@ -79,7 +79,7 @@ def _block(month: Month, rest: Decimal) -> Option:
             return _unknown(CAPACITY_BLOCK, group, month)
         upfront += cents(group.hosts * month.usage.hours * price.usd)
         sure = sure and _verified(price)
-    note = "182 days at most, paid before they begin"
+    note = "prepaid, for 182 days at most"
     return Option(CAPACITY_BLOCK, rest, upfront, rest + upfront, note=note, verified=sure)
 
 
