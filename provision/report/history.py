@@ -41,7 +41,7 @@ def _row(run: Run) -> tuple[str, ...]:
         run.begun.removesuffix("+00:00").replace("T", " "),
         run.who.name,
         run.what.task,
-        names(run.what.before, limit=2) or "nothing",
+        names(run.what.before, limit=2) or ("nothing" if run.what.release else "-"),
         run.what.release or "-",
         str(len(run.hosts)),
         took,
