@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from playbooks import amounts
 from playbooks.choice import choose
 from playbooks.frame import progress
 from provision.config import load
+from provision.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -85,6 +86,11 @@ class Place:
         fleet = self.environment.fleet
         return "capacity-block" if fleet.capacity_block else fleet.purchase.value
 
+    def requests(self) -> int | None:
+        """Requests a month that the environment expects; None without one, or when it expects
+        none."""
+        return self.usage().requests_per_month or None if self.environment else None
+
     def fallback_api(self) -> str | None:
         """The environment's fallback, None without an environment."""
         return self.environment.usage.fallback_api if self.environment else None
@@ -101,11 +107,31 @@ class Place:
             names.append(served.served_name)
         return kept.read(self.home, self.environment.name, dict.fromkeys(names))
 
-    def engine(self) -> EngineSettings:
-        """The environment's engine settings, or the defaults."""
+    def engine(self, instance: str | None = None) -> EngineSettings:
+        """The environment's engine settings, or the defaults.
+
+        How engines lie on the GPUs was said for the environment's own type: on another *instance*
+        sizing decides anew.
+        """
         from provision.config.environment import EngineSettings
 
-        return self.environment.engine if self.environment else EngineSettings()
+        if self.environment is None:
+            return EngineSettings()
+        settings = self.environment.engine
+        if instance in {None, self.environment.fleet.instance_type}:
+            return settings
+        return replace(settings, tensor_parallel_size=None, replicas_per_host=None)
+
+    def fetch_benchmarks(self) -> None:
+        """Copy what the environment's bucket keeps. Raises UsageError without an environment."""
+        from playbooks import kept
+        from playbooks.session import Session
+
+        if self.environment is None or self.home is None:
+            raise UsageError("--fetch from which environment?", hint="add --env NAME")
+        with Session(self.environment) as session:
+            found = kept.fetch(self.home, self.environment.name, session.cloud)
+        progress(f"{found} benchmark(s) in the bucket of {self.environment.name}")
 
     def usage(self) -> UsageSettings:
         """The environment's traffic, or the defaults."""
@@ -126,8 +152,6 @@ class Place:
 
 def requests(per_month: str | None, tokens_per_month: str | None, mix: Mix) -> int | None:
     """Requests a month by either flag, None when neither is said. Raises UsageError for both."""
-    from provision.errors import UsageError
-
     if per_month is not None and tokens_per_month is not None:
         raise UsageError("--requests-per-month or --tokens-per-month?", hint="one of them")
     if tokens_per_month is not None:

@@ -127,7 +127,7 @@ def _hourly(fleet: Fleet) -> str:
     if host is None:
         return f"as given{more}"
     mark = UNVERIFIED if host.from_memory else ""
-    said = f"{mark}{exact(host.usd_per_hour)} $/h x {hours:f} h{more}"
+    said = f"{mark}{exact(host.usd_per_hour)} $/h x {hours.normalize():f} h{more}"
     return f"{said}, {_usd(host.upfront * price.hosts)} $ of it at once" if host.upfront else said
 
 

@@ -216,7 +216,7 @@ def _assumptions(question: Question) -> dict[str, str]:
         " GPUs what they say to each other is not counted",
         "duty": f"the busiest hour brings {peak:f} times the average, so a million tokens costs"
         f" {peak:f} times what it would on a host that is never idle",
-        "month": f"{question.hours:f} hours",
+        "month": f"{question.hours.normalize():f} hours",
     }
 
 

@@ -52,6 +52,7 @@ class Scenario:
     hours: Decimal = HOURS_PER_MONTH
     peak_factor: Decimal = PEAK_FACTOR
     extra: Decimal = Decimal(0)
+    extra_said: str = "all that is neither hosts nor people"
     engineering: Decimal = Decimal(0)
     overhead: Decimal = Decimal(0)
     fallback_share: Decimal = Decimal(0)
@@ -87,7 +88,7 @@ def weigh(scenario: Scenario, apis: Sequence[str], book: PriceBook, *, today: da
         crossings=tuple(cross(fleet, api, fallback) for api in hosted),
         asked=scenario.requests,
         assumptions=_assumptions(scenario, fleet, fallback),
-        warnings=tuple(_warnings(host, used, today)),
+        warnings=tuple(_warnings(scenario, host, used, today)),
         price_date=price_date(one for one in origins if one.source != _GIVEN),
     )
 
@@ -157,13 +158,13 @@ def _assumptions(scenario: Scenario, fleet: Fleet, fallback: HostedModel | None)
     said = {
         "model": scenario.model.name,
         "region": scenario.region,
-        "month": f"{scenario.hours} hours",
+        "month": f"{scenario.hours.normalize():f} hours",
         "request": f"{scenario.mix.input_tokens} prompt and {scenario.mix.output_tokens} answer"
         " tokens, none of them from a cache",
         "capacity": fleet.capacity.said,
         "peak": f"the busiest hour brings {scenario.peak_factor} times the average; hosts are"
         " counted for it",
-        "extra": f"{scenario.extra} $ a month for all that is neither hosts nor people",
+        "extra": f"{scenario.extra} $ a month for {scenario.extra_said}",
         "engineering": f"{scenario.engineering} $ a month for people's time",
     }
     if scenario.overhead:
@@ -177,8 +178,13 @@ def _assumptions(scenario: Scenario, fleet: Fleet, fallback: HostedModel | None)
     return said
 
 
-def _warnings(host: HostPrice | None, hosted: Sequence[HostedModel], today: date) -> Iterator[str]:
+def _warnings(
+    scenario: Scenario, host: HostPrice | None, hosted: Sequence[HostedModel], today: date
+) -> Iterator[str]:
     yield from filter(None, (deprecation(one, today) for one in dict.fromkeys(hosted)))
+    allowed, tokens = scenario.engine.max_model_len, scenario.mix.tokens
+    if tokens > allowed:
+        yield f"a request of {tokens:,} tokens needs engine.max_model_len {tokens}; it is {allowed}"
     if host is None:
         return
     if host.from_memory:

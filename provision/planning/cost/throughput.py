@@ -67,10 +67,13 @@ class Engine:
         return self.flops / (2 * self.parameters)
 
     def decode_tokens_per_s(self, mix: Mix, batch: int) -> float:
-        """Answer tokens a second at most with *batch* requests, half of each answer written."""
+        """Answer tokens a second at most with *batch* requests, half of each answer written.
+
+        Large batches are bound by arithmetic, as prompts are.
+        """
         context = mix.input_tokens + mix.output_tokens / 2
         read = self.weight_bytes + batch * context * self.kv_bytes
-        return batch * self.bandwidth / read
+        return min(batch * self.bandwidth / read, self.prefill_tokens_per_s())
 
     def bound(self, mix: Mix, batch: int | None = None) -> float:
         """Requests a second at most, with *batch* of them at once (None: as many as fit)."""
