@@ -33,12 +33,15 @@ class Encryption(pulumi.ComponentResource):
         self, name: str, args: EncryptionArgs, opts: ResourceOptions | None = None
     ) -> None:
         super().__init__("llm-fleet:infra:Encryption", name, None, opts)
+        budget = args.environment.budget.max_monthly_usd is not None
         key = kms.Key(
             f"{name}-key",
             description=f"llm-fleet {args.environment.name}: cache volumes and alarm topic",
             enable_key_rotation=True,
             deletion_window_in_days=30,
-            policy=args.account_id.apply(lambda account: json.dumps(key_policy(account))),
+            policy=args.account_id.apply(
+                lambda account: json.dumps(key_policy(account, budget=budget))
+            ),
             tags={"Name": args.environment.prefix},
             opts=ResourceOptions(parent=self, protect=True, retain_on_delete=True),
         )

@@ -27,6 +27,7 @@ class Scope:
     metric_namespace: str
     secret_arns: tuple[str, ...]
     cache_key_arn: str
+    target_group_arn: str
 
     def arn(self, service: str, resource: str) -> str:
         """ARN of a *resource* of this account and region."""
@@ -87,28 +88,44 @@ def bucket_policy(bucket_arn: str) -> Document:
     )
 
 
-def key_policy(account_id: str) -> Document:
-    """The account governs the key through IAM; alarms may use it to publish.
+def key_policy(account_id: str, *, budget: bool = False) -> Document:
+    """The account governs the key through IAM; alarms may use it to publish, and a *budget*.
 
     In a key's policy ``*`` means this key: there is no other way to say it.
     """
+    use = ["kms:Decrypt", "kms:GenerateDataKey*"]
+    account = {
+        "Sid": "Account",
+        "Effect": "Allow",
+        "Principal": {"AWS": f"arn:aws:iam::{account_id}:root"},
+        "Action": "kms:*",
+        "Resource": "*",
+    }
+    alarms = _service("AlarmsPublish", "cloudwatch", use, "*", account_id=account_id)
+    budgets = _service("BudgetsPublish", "budgets", use, "*", account_id=account_id)
+    return document([account, alarms, *([budgets] if budget else [])])
+
+
+def topic_policy(topic_arn: str, *, account_id: str, region: str, prefix: str) -> Document:
+    """The environment's alarms and the account's budgets may publish to its topic.
+
+    A topic's policy replaces the one that it was born with, and with it the alarms' right.
+    """
+    publish = ["sns:Publish"]
+    alarms = f"arn:aws:cloudwatch:{region}:{account_id}:alarm:{prefix}-*"
+    budgets = f"arn:aws:budgets::{account_id}:*"
     return document(
         [
-            {
-                "Sid": "Account",
-                "Effect": "Allow",
-                "Principal": {"AWS": f"arn:aws:iam::{account_id}:root"},
-                "Action": "kms:*",
-                "Resource": "*",
-            },
-            {
-                "Sid": "AlarmsPublish",
-                "Effect": "Allow",
-                "Principal": {"Service": "cloudwatch.amazonaws.com"},
-                "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
-                "Resource": "*",
-                "Condition": {"StringEquals": {"aws:SourceAccount": account_id}},
-            },
+            _service(
+                *("AlarmsPublish", "cloudwatch", publish, topic_arn),
+                account_id=account_id,
+                source=alarms,
+            ),
+            _service(
+                *("BudgetsPublish", "budgets", publish, topic_arn),
+                account_id=account_id,
+                source=budgets,
+            ),
         ]
     )
 
@@ -131,6 +148,27 @@ def snapshot_policy(scope: Scope) -> Document:
             ),
         ]
     )
+
+
+def _service(
+    sid: str,
+    name: str,
+    actions: list[str],
+    resource: str,
+    *,
+    account_id: str,
+    source: str = "",
+) -> Document:
+    """Let a *service* of AWS do it, on behalf of this account only."""
+    condition: Document = {"StringEquals": {"aws:SourceAccount": account_id}}
+    return {
+        "Sid": sid,
+        "Effect": "Allow",
+        "Principal": {"Service": f"{name}.amazonaws.com"},
+        "Action": actions,
+        "Resource": resource,
+        "Condition": {**condition, **({"ArnLike": {"aws:SourceArn": source}} if source else {})},
+    }
 
 
 def list_bucket(scope: Scope) -> Document:

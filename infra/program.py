@@ -11,6 +11,7 @@ from pulumi import InvokeOutputOptions, Output, ResourceOptions
 from pulumi_aws.get_caller_identity import get_caller_identity_output
 from pulumi_aws.provider import Provider
 
+from infra.budget import Budget, BudgetArgs
 from infra.collect import collect
 from infra.encryption import Encryption, EncryptionArgs
 from infra.endpoints import Endpoints, EndpointsArgs
@@ -110,7 +111,7 @@ def _everything(
 ) -> dict[str, pulumi.Input[str]]:
     ground = _ground(environment)
     doors = _doors(ground)
-    scope = _scope(ground)
+    scope = _scope(ground, doors)
     identity = Identity("identity", IdentityArgs(environment, scope), ground.options)
     ModelCache("model-cache", ModelCacheArgs(environment, scope), ground.options)
     fleet = Fleet(
@@ -122,12 +123,15 @@ def _everything(
             instance_profile_arn=identity.instance_profile_arn,
             target_group_arn=doors.balancer.primary.arn,
             public_key=public_key,
-            user_data=_user_data(ground),
+            user_data=_user_data(ground, doors),
             reached_at_boot=[*doors.ways_out, ground.storage, identity],
         ),
         ground.options,
     )
     watch = _observability(ground, doors, fleet)
+    if environment.budget.max_monthly_usd is not None:
+        told = BudgetArgs(environment, ground.account_id, watch.topic_arn)
+        Budget("budget", told, ground.options)
     outputs = _outputs(ground, doors, identity, fleet, watch)
     Published(
         "outputs",
@@ -186,10 +190,12 @@ def _doors(ground: _Ground) -> _Doors:
     return _Doors(network, firewall, balancer, tuple(ways_out))
 
 
-def _scope(ground: _Ground) -> Output[Scope]:
+def _scope(ground: _Ground, doors: _Doors) -> Output[Scope]:
     environment = ground.environment
 
-    def scope(account_id: str, bucket: str, repository: str, key: str, *secrets: str) -> Scope:
+    def scope(
+        account_id: str, bucket: str, repository: str, key: str, targets: str, *secrets: str
+    ) -> Scope:
         return Scope(
             environment=environment.name,
             region=environment.region,
@@ -202,6 +208,7 @@ def _scope(ground: _Ground) -> Output[Scope]:
             metric_namespace=metric_namespace(environment),
             secret_arns=secrets,
             cache_key_arn=key,
+            target_group_arn=targets,
         )
 
     return Output.all(
@@ -209,27 +216,32 @@ def _scope(ground: _Ground) -> Output[Scope]:
         ground.storage.bucket_arn,
         ground.registry.arn,
         ground.cache_key_arn,
+        doors.balancer.primary.arn,
         *ground.secrets.arns,
     ).apply(lambda known: scope(*known))
 
 
-def _user_data(ground: _Ground) -> Output[str]:
+def _user_data(ground: _Ground, doors: _Doors) -> Output[str]:
     environment, storage = ground.environment, ground.storage
 
-    def text(bucket: str, repository_url: str, key_arn: str) -> str:
+    def text(bucket: str, repository_url: str, key_arn: str, targets: str) -> str:
         cache = replace(environment.model_cache, kms_key_arn=key_arn)
         return render_user_data(
             replace(environment, model_cache=cache),
             bucket=bucket,
             repository_url=repository_url,
+            target_group_arn=targets,
             bundle_key=storage.bundle_key,
             bundle_sha256=storage.bundle_sha256,
             set_up=set_up_script(environment.toolkit),
         )
 
-    return Output.all(storage.bucket, ground.registry.url, ground.cache_key_arn).apply(
-        lambda known: text(*known)
-    )
+    return Output.all(
+        storage.bucket,
+        ground.registry.url,
+        ground.cache_key_arn,
+        doors.balancer.primary.arn,
+    ).apply(lambda known: text(*known))
 
 
 def _observability(ground: _Ground, doors: _Doors, fleet: Fleet) -> Observability:

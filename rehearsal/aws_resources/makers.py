@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rehearsal.aws_resources.account import Maker
 from rehearsal.aws_resources.balancing import MAKERS as BALANCING
+from rehearsal.aws_resources.budgets import MAKERS as BUDGETS
 from rehearsal.aws_resources.compute import MAKERS as COMPUTE
 from rehearsal.aws_resources.firewall import MAKERS as FIREWALL
 from rehearsal.aws_resources.identity import MAKERS as IDENTITY
@@ -13,6 +14,7 @@ from rehearsal.aws_resources.storage import MAKERS as STORAGE
 
 MAKERS: dict[str, Maker] = {
     **BALANCING,
+    **BUDGETS,
     **COMPUTE,
     **FIREWALL,
     **IDENTITY,

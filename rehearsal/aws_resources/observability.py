@@ -26,6 +26,15 @@ def topic(account: Account, request: Request) -> Made:
     return Made(made, {"arn": made})
 
 
+def topic_policy(account: Account, request: Request) -> Made:
+    """Who may publish to a topic."""
+    arn = request.inputs["arn"]
+    account.client("sns").set_topic_attributes(
+        TopicArn=arn, AttributeName="Policy", AttributeValue=request.inputs["policy"]
+    )
+    return Made(arn)
+
+
 def subscription(account: Account, request: Request) -> Made:
     """Whom a topic tells."""
     made = account.client("sns").subscribe(
@@ -95,6 +104,7 @@ def snapshot_schedule(account: Account, request: Request) -> Made:
 MAKERS: dict[str, Maker] = {
     "aws:cloudwatch/logGroup:LogGroup": log_group,
     "aws:sns/topic:Topic": topic,
+    "aws:sns/topicPolicy:TopicPolicy": topic_policy,
     "aws:sns/topicSubscription:TopicSubscription": subscription,
     "aws:cloudwatch/metricAlarm:MetricAlarm": alarm,
     "aws:cloudwatch/dashboard:Dashboard": dashboard,

@@ -9,6 +9,7 @@ import boto3
 
 from rehearsal import made_up
 from rehearsal.strict.balancing import RULES as BALANCING
+from rehearsal.strict.budgets import RULES as BUDGETS
 from rehearsal.strict.compute import RULES as COMPUTE
 from rehearsal.strict.monitoring import RULES as MONITORING
 from rehearsal.strict.refusal import Look, Params, Refusal, RefusedByAws, Rule
@@ -20,6 +21,7 @@ from rehearsal.strict.tags import check_tags
 EVENT = "provide-client-params"
 RULES: dict[tuple[str, str], tuple[Rule, ...]] = {
     **BALANCING,
+    **BUDGETS,
     **COMPUTE,
     **MONITORING,
     **SCALING,

@@ -13,6 +13,7 @@ import boto3
 from moto import mock_aws
 
 from provision.config.environment import (
+    BudgetSettings,
     Egress,
     Environment,
     HubSettings,
@@ -122,6 +123,7 @@ def _public() -> Environment:
         ),
         access=replace(base.access, transport=Transport.DIRECT),
         observability=replace(base.observability, alarm_email="ops@example.com"),
+        budget=BudgetSettings(max_monthly_usd=25_000),
     )
 
 

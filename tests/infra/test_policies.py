@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import re
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from provision.config.environment import Scheme
+from provision.planning.lock import FOLDER
 from tests.infra.scenes import ALL, FILES, Scene, scene
 
 EVERYWHERE = "0.0.0.0/0"
@@ -30,6 +32,7 @@ UNTAGGED = {
     "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",
     "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
     "aws:s3/bucketVersioning:BucketVersioning",
+    "aws:sns/topicPolicy:TopicPolicy",
     "aws:sns/topicSubscription:TopicSubscription",
 }
 
@@ -44,6 +47,7 @@ WILDCARDS = {
 
 # Field -> longest name that AWS takes.
 NAME_LIMITS = {
+    "aws:budgets/budget:Budget": 100,
     "aws:lb/loadBalancer:LoadBalancer": 32,
     "aws:lb/targetGroup:TargetGroup": 32,
     "aws:iam/role:Role": 64,
@@ -206,6 +210,23 @@ def test_publishers_write_weights_releases_and_benchmarks(made: Scene) -> None:
     bucket = f"arn:aws:s3:::{made.provisioned.outputs.bucket}"
     folders = ("releases", "weights", "benchmarks")
     assert publish["Resource"] == [f"{bucket}/{folder}/*" for folder in folders]
+
+
+def test_lock_and_journal_are_the_operators_alone(made: Scene) -> None:
+    """No role that the program makes may touch them: neither hosts nor keys lent to hosts.
+
+    A host can't even read who works on it; what it must know it is told.
+    """
+    ours = f"arn:aws:s3:::{made.provisioned.outputs.bucket}/{FOLDER}/lock.json"
+    reaching = [
+        (policy, statement["Sid"])
+        for policy, statement in made.policies()
+        if any(
+            action.startswith("s3:") and action != "s3:ListBucket" for action in statement["Action"]
+        )
+        and any(fnmatch.fnmatchcase(ours, resource) for resource in statement["Resource"])
+    ]
+    assert reaching == []
 
 
 def test_bucket_and_key_outlive_a_mistake(made: Scene) -> None:

@@ -50,6 +50,7 @@ FREE: Mapping[str, str] = {
     "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": _S3,
     "aws:s3/bucketVersioning:BucketVersioning": _S3,
     "aws:sns/topic:Topic": "a million messages a month are free for ever, alarms send a few",
+    "aws:sns/topicPolicy:TopicPolicy": "part of the topic",
     "aws:sns/topicSubscription:TopicSubscription": "a thousand e-mails a month are free for ever",
     "aws:ssm/parameter:Parameter": "standard parameters are free",
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": _NETWORK,
