@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -20,6 +21,8 @@ LINUX = {
     "marketoption": "OnDemand",
 }
 _PAGE = 100
+# us-east-1 has none, Ireland is the one without a digit, KMS writes the region in full.
+_REGION = re.compile(r"^(EU|[A-Z]{3}\d|[a-z]{2}(-[a-z]+)+-\d)-")
 _FORMAT = "aws_v1"
 
 
@@ -51,10 +54,13 @@ class Product:
     attributes: Mapping[str, str]
     rates: tuple[Rate, ...]
 
-    def usage(self, *names: str) -> bool:
-        """Whether its usage type is one of *names*, behind whatever prefix the region has."""
-        said = self.attributes.get("usagetype", "")
-        return any(said == name or said.endswith(f"-{name}") for name in names)
+    @property
+    def usage(self) -> str:
+        """Its usage type without the region: ``EUC1-LCUUsage`` and ``LCUUsage`` are the same.
+
+        Other prefixes stay: ``TS-LoadBalancerUsage`` is no hour of a load balancer.
+        """
+        return _REGION.sub("", self.attributes.get("usagetype", ""), count=1)
 
 
 def products(aws: Pages, service_code: str, filters: Mapping[str, str]) -> list[Product]:

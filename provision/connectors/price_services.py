@@ -20,13 +20,18 @@ _REQUESTS = ("Requests", "API Requests", "Request")
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """An item of the book: the usage type of AWS's product, its units, and how many of them are
-    one unit of ours."""
+    """An item of the book: the usage type of AWS's product (or both, where AWS names it
+    differently by region), its units, and how many of them are one unit of ours."""
 
     name: str
-    usage: str
+    usage: str | tuple[str, str]
     units: tuple[str, ...]
     factor: Decimal = _ONE
+
+    @property
+    def usages(self) -> tuple[str, ...]:
+        """All its names at AWS."""
+        return (self.usage,) if isinstance(self.usage, str) else self.usage
 
 
 # (service code, product family or None for the whole service) -> items; one question each.
@@ -90,8 +95,17 @@ QUESTIONS: Mapping[tuple[str, str | None], tuple[Item, ...]] = {
     ),
     ("AmazonECR", None): (Item("ecr.gb_month", "TimedStorage-ByteHrs", _GB_MONTH),),
     ("AWSSecretsManager", None): (
-        Item("secrets.secret_month", "AWSSecretsManager-Secrets", ("Secrets",)),
-        Item("secrets.calls_10k", "AWSSecretsManagerAPIRequest", _REQUESTS, _TEN_THOUSAND),
+        Item(
+            *("secrets.secret_month", ("AWSSecretsManager-Secrets", "AWSSecretsManager-Secret")),
+            ("Secrets",),
+        ),
+        Item(
+            *(
+                "secrets.calls_10k",
+                ("AWSSecretsManagerAPIRequest", "AWSSecretsManager-APIRequests"),
+            ),
+            *(_REQUESTS, _TEN_THOUSAND),
+        ),
     ),
     ("awskms", None): (
         Item("kms.key_month", "KMS-Keys", ("Keys", "months")),
@@ -132,7 +146,7 @@ def egress(aws: Pages, region: str, origin: Origin) -> tuple[tuple[Tier, ...], l
     Raises CloudError when AWS does not answer.
     """
     filters = {"fromRegionCode": region, "transferType": "AWS Outbound"}
-    lines = [p for p in products(aws, "AWSDataTransfer", filters) if p.usage(_EGRESS) and p.rates]
+    lines = [p for p in products(aws, "AWSDataTransfer", filters) if p.usage == _EGRESS and p.rates]
     if len(lines) != 1 or lines[0].rates[-1].end is not None:
         return (), [f"egress: {len(lines)} products {_EGRESS} in AWS's answer"]
     return tuple(Tier(rate.end, rate.usd, origin) for rate in lines[0].rates), []
@@ -157,10 +171,10 @@ def _match(
 
 def _first_tier(item: Item, sold: Iterable[Product]) -> tuple[Decimal | None, str]:
     """The price of the first tier that costs something, in our unit; else None and the reason."""
-    first = [product.rates[0] for product in sold if product.usage(item.usage) and product.rates]
-    prices = {rate.usd for rate in first}
+    first = [product.rates[0] for product in sold if product.usage in item.usages and product.rates]
+    prices, name = {rate.usd for rate in first}, item.usages[0]
     if len(prices) != 1:
-        return None, f"{len(prices) or 'no'} prices for {item.usage} in AWS's answer"
+        return None, f"{len(prices) or 'no'} prices for {name} in AWS's answer"
     if any(rate.unit.lower() not in {unit.lower() for unit in item.units} for rate in first):
-        return None, f"AWS counts {item.usage} in {first[0].unit!r}, not in {item.units[0]!r}"
+        return None, f"AWS counts {name} in {first[0].unit!r}, not in {item.units[0]!r}"
     return first[0].usd * item.factor, ""

@@ -21,6 +21,13 @@ from provision.testing import samples
 
 NOW = datetime(2026, 11, 21, 6, 30, tzinfo=UTC)
 REGION = "us-east-1"
+# What AWS writes before usage types of us-east-1; most services write nothing.
+PREFIXES = {
+    "AmazonECS": "USE1-",
+    "AmazonVPC": "USE1-",
+    "AWSSecretsManager": "USE1-",
+    "awskms": "us-east-1-",
+}
 SERVICES = ("pricing", "ec2", "savingsplans")
 TYPES = ("g5.2xlarge", "g5.xlarge")
 
@@ -184,7 +191,7 @@ def prepare_services(answers: Recorded, **instead: str) -> None:
             instead.get(
                 item.name,
                 product(
-                    {"usagetype": f"USE1-{item.usage}" if code == "AmazonECS" else item.usage},
+                    {"usagetype": f"{PREFIXES.get(code, '')}{item.usages[0]}"},
                     (
                         f"{bundled[item.name, REGION].usd / item.factor:f}",
                         item.units[0],

@@ -22,7 +22,7 @@ from provision.catalog.prices.load import load
 from provision.catalog.prices.price import Origin, Status
 from provision.config.environment import AwsSettings
 from provision.connectors.aws_client import AwsClients
-from provision.connectors.price_list import LINUX, products
+from provision.connectors.price_list import LINUX, Product, products
 from provision.connectors.price_terms import Market
 from provision.connectors.prices import ask
 from provision.errors import CloudError
@@ -247,6 +247,35 @@ def test_a_service_that_aws_counts_otherwise_is_left_alone(answers: Recorded) ->
         "ecr.gb_month: no prices for TimedStorage-ByteHrs in AWS's answer",
     )
     assert {"nat.gb", "alb.hour", "ecr.gb_month"}.isdisjoint(i for i, _ in found.book.services)
+
+
+@pytest.mark.parametrize(
+    ("usage", "plain"),
+    [
+        ("LoadBalancerUsage", "LoadBalancerUsage"),
+        ("EU-LoadBalancerUsage", "LoadBalancerUsage"),
+        ("EUC1-LoadBalancerUsage", "LoadBalancerUsage"),
+        ("us-east-1-KMS-Requests", "KMS-Requests"),
+        ("ap-southeast-1-KMS-Keys", "KMS-Keys"),
+        ("TS-LoadBalancerUsage", "TS-LoadBalancerUsage"),
+        ("EUW2-Outposts-LoadBalancerUsage", "Outposts-LoadBalancerUsage"),
+        ("EU-RegionalNatGateway-Hours", "RegionalNatGateway-Hours"),
+        ("EBS:VolumeUsage.gp3", "EBS:VolumeUsage.gp3"),
+    ],
+)
+def test_a_usage_type_without_its_region(usage: str, plain: str) -> None:
+    """Regions have prefixes of a known shape; other prefixes are other products."""
+    assert Product({"usagetype": usage}, ()).usage == plain
+
+
+def test_ireland_names_its_secrets_otherwise(answers: Recorded) -> None:
+    """AWS spells a few usage types differently by region: both spellings are known."""
+    call = product(
+        {"usagetype": "EU-AWSSecretsManager-APIRequests"}, ("0.000005", "API Requests", "0", "Inf")
+    )
+    prepare_services(answers, **{"secrets.calls_10k": call})
+    found = asked(answers, Source.SERVICES)
+    assert found.book.services["secrets.calls_10k", REGION].usd == Decimal("0.05")
 
 
 def test_a_free_tier_is_not_the_price(answers: Recorded) -> None:

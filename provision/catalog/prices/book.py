@@ -9,6 +9,7 @@ from provision.catalog.lookup import unknown
 from provision.catalog.prices.price import Commitment, HostedModel, Origin, Price, SpotRange, Tier
 
 Place = tuple[str, str]  # (instance type or service item, region)
+EVERYWHERE = "any"  # the region of what costs the same wherever it is
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class PriceBook:
 
     def service(self, item: str, region: str) -> Price | None:
         """The price of *item* in *region*; None when it is not known there."""
-        return self.services.get((item, region))
+        return self.services.get((item, region)) or self.services.get((item, EVERYWHERE))
 
     def commitment(self, name: str, instance_type: str, region: str) -> Commitment | None:
         """The commitment called *name* (``reserved-1y-no-upfront``); None when not known."""

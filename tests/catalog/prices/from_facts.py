@@ -72,6 +72,8 @@ SERVICES = {
     ("SecretsManager", "secret"): ("secrets.secret_month", "secret-month"),
     ("KMS", "key"): ("kms.key_month", "key-month"),
 }
+# AWS sells these at one price wherever they are.
+EVERYWHERE = {"endpoint.gateway.hour", "cloudwatch.dashboard_month"}
 # Prices that stand in the unit of another row ("month + 0.05/10k calls").
 WITHIN = {
     ("SecretsManager", "secret"): ("secrets.calls_10k", "0.05", "10k calls"),
@@ -197,10 +199,11 @@ def services() -> list[Row]:
         same = row["source"] == "same"
         source, date = (source, row["date"]) if same else (row["source"], row["date"])
         key = (row["service"], row["item"])
-        said = (source.replace("(find_string)", ""), date, service_status(row))
+        said = (source.replace("(find_string)", ""), date, row["status"].split(" ")[0])
         if key in SERVICES:
             item, unit = SERVICES[key]
-            rows.append(service(item, row["region"], plain(Decimal(row["price"])), unit, said))
+            region = "any" if item in EVERYWHERE else row["region"]
+            rows.append(service(item, region, plain(Decimal(row["price"])), unit, said))
         if key in WITHIN:
             item, usd, unit = WITHIN[key]
             assert usd in row["unit"]
@@ -213,13 +216,6 @@ def services() -> list[Row]:
         ):
             rows.append(service(item, row["region"], row[column], "GB", said))
     return sorted(rows, key=lambda r: (r["item"], r["region"]))
-
-
-def service_status(row: Row) -> str:
-    """That an address in use costs what an idle one does is from memory."""
-    if row["item"] == "public IPv4 address":
-        return "memory"
-    return row["status"].split(" ")[0]
 
 
 def service(item: str, region: str, usd: str, unit: str, said: tuple[str, str, str]) -> Row:

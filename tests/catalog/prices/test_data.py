@@ -133,6 +133,15 @@ def test_egress_has_four_tiers() -> None:
     ]
 
 
+def test_what_costs_the_same_everywhere() -> None:
+    """A dashboard has its price in every region; a NAT gateway only where it was seen."""
+    book = load()
+    dashboard = book.service("cloudwatch.dashboard_month", "eu-west-1")
+    assert dashboard is not None
+    assert dashboard.usd == Decimal(3)
+    assert book.service("nat.hour", "eu-west-1") is None
+
+
 def test_services_are_documented() -> None:
     """Every item of the table stands in the README beside it, and the other way round."""
     readme = (BUNDLED / "README.md").read_text()
