@@ -14,7 +14,7 @@ _THOUSAND, _TEN_THOUSAND, _MILLION = Decimal(1_000), Decimal(10_000), Decimal(1_
 _PER_GIB = _ONE / 1024
 _METRICS_OF_AN_INSTANCE = Decimal(7)  # what detailed monitoring writes
 
-_HOURS, _GB, _GB_MONTH = ("Hrs", "hours"), ("GB",), ("GB-Mo",)
+_HOURS, _GB, _GB_MONTH = ("Hrs", "hours"), ("GB",), ("GB-Mo", "GB-month")  # io2 has the latter
 _REQUESTS = ("Requests", "API Requests", "Request")
 
 
