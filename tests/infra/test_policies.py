@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import fnmatch
 import json
 import re
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from provision.config.environment import Scheme
+from provision.planning.lock import FOLDER
 from provision.planning.lock import FOLDER
 from tests.infra.scenes import ALL, FILES, Scene, scene
 
@@ -210,6 +212,23 @@ def test_publishers_write_weights_releases_and_benchmarks(made: Scene) -> None:
     bucket = f"arn:aws:s3:::{made.provisioned.outputs.bucket}"
     folders = ("releases", "weights", "benchmarks")
     assert publish["Resource"] == [f"{bucket}/{folder}/*" for folder in folders]
+
+
+def test_lock_and_journal_are_the_operators_alone(made: Scene) -> None:
+    """No role that the program makes may touch them: neither hosts nor keys lent to hosts.
+
+    A host can't even read who works on it; what it must know it is told.
+    """
+    ours = f"arn:aws:s3:::{made.provisioned.outputs.bucket}/{FOLDER}/lock.json"
+    reaching = [
+        (policy, statement["Sid"])
+        for policy, statement in made.policies()
+        if any(
+            action.startswith("s3:") and action != "s3:ListBucket" for action in statement["Action"]
+        )
+        and any(fnmatch.fnmatchcase(ours, resource) for resource in statement["Resource"])
+    ]
+    assert reaching == []
 
 
 def test_lock_and_journal_are_the_operators_alone(made: Scene) -> None:
