@@ -424,3 +424,32 @@ def test_coverage_of_nothing(fab: Fab) -> None:
     fab.has_room()
     out = fab("coverage")
     assert (fab.code, out.splitlines()[2]) == (0, "no hosts run")
+
+
+def keys_of(document: Any) -> set[str]:
+    if isinstance(document, list):
+        return set().union(*map(keys_of, document)) if document else set()
+    if not isinstance(document, dict):
+        return set()
+    own = {key for key in document if "." not in key and "-" not in key}
+    return own.union(*map(keys_of, document.values()))
+
+
+def test_every_field_is_documented(fab: Fab) -> None:
+    """docs/reservations.md names what scripts may rely on."""
+    page = (Path(__file__).parent.parent.parent / "docs" / "reservations.md").read_text()
+    fab.holds()
+    fab.offers()
+    looked = fab.json("reserve")
+    fab.aws.refuse("get_parameter", PARAMETER, "ParameterNotFound")
+    fab.offers()
+    fab.holds(said.reserved())
+    fab.has_room()
+    bought = fab.json("reserve", "--confirm", said.OFFERING, "--limit-price", LIMIT)
+    fab.runs(said.instance("i-1"))
+    fab.holds(said.reserved())
+    fab.has_room(said.capacity())
+    covered = fab.json("coverage")
+
+    fields = keys_of([looked, bought, covered]) - {"reserved"}
+    assert {field for field in fields if f"`{field}`" not in page} == set()
