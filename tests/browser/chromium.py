@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
 import select
@@ -34,9 +35,8 @@ class Chromium:
     requested: list[str] = field(default_factory=list)
 
     def __enter__(self) -> Chromium:
-        theirs_in, self._out = os.pipe()
-        self._in, theirs_out = os.pipe()
-        self._process = _start(self.profile, theirs_in, theirs_out)
+        (reads, self._out), (self._in, writes) = os.pipe(), os.pipe()
+        self._process = _start(self.profile, reads, writes)
         self._buffer, self._last, self._session = b"", 0, ""
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         opened = self.call("Target.attachToTarget", targetId=target, flatten=True)
@@ -138,17 +138,19 @@ class Chromium:
 
 
 def _start(profile: Path, reads: int, writes: int) -> subprocess.Popen[bytes]:
-    """Chromium with the pipes where it looks for them."""
+    """Chromium with the pipes where it looks for them; ours of those two ends are closed."""
+    # Out of the way first: one of them may have the number that the other is meant to get.
+    far = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (reads, writes)]
     # A shell puts them there: preexec_fn would run Python between fork and exec.
-    place = f'exec {_TO}<&{reads} {_FROM}>&{writes}; exec "$@"'
+    place = f'exec {_TO}<&{far[0]} {_FROM}>&{far[1]}; exec "$@"'
     words = ["chromium", *_FLAGS, f"--user-data-dir={profile}", "about:blank"]
     process = subprocess.Popen(
         ["bash", "-c", place, "chromium", *words],
-        pass_fds=(reads, writes),
+        pass_fds=far,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    os.close(reads)
-    os.close(writes)
+    for end in (reads, writes, *far):
+        os.close(end)
     return process

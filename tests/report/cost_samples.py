@@ -29,7 +29,11 @@ from provision.planning.cost.preview import Carried, Preview
 from provision.planning.cost.throughput import Mix
 from provision.report.html.page import Report
 
-LIST = Origin("the price list of a test", "2026-07-20", Status.SEEN)
+LIST = Origin(
+    "somebody/somewhere internal/providers/testdata/cloudwatch_dashboard_test golden",
+    "2026-07-20",
+    Status.SEEN,
+)
 PAGE = Origin("a page <b>copied</b> & pasted", "2026-09-20", Status.DERIVED)
 HEARSAY = Origin("memory", "undated", Status.MEMORY)
 GROUP = "aws:autoscaling/group:Group"

@@ -101,8 +101,10 @@ def test_elements_close_and_ids_are_unique(document: Document) -> None:
     assert document.open == []
     ids = [attributes["id"] for _, attributes in document.elements if attributes.get("id")]
     assert len(ids) == len(set(ids))
-    labels = [a["aria-labelledby"] for _, a in document.elements if a.get("aria-labelledby")]
-    assert {name for label in labels for name in (label or "").split()} <= set(ids)
+    named = [
+        a.get(by) for _, a in document.elements for by in ("aria-labelledby", "aria-describedby")
+    ]
+    assert {name for name in named if name} <= set(ids)
 
 
 def test_tables_and_drawings_can_be_heard(document: Document) -> None:
@@ -179,8 +181,8 @@ def test_the_headline_says_what_is_unverified() -> None:
     """A commitment from memory is marked; without any the headline says so."""
     memory = with_options(BILL.options[0], BILL.options[4])
     assert headline.cost(memory).sentences[1] == (
-        "~$674 with the cheapest known commitment (reserved, 3 years, part upfront), $10,575 of it"
-        " paid in advance."
+        "~$674 with the cheapest known commitment (reserved, 3 years, partial upfront), $10,575 of"
+        " it paid in advance."
     )
     assert headline.cost(with_options(BILL.options[0])).sentences[1] == (
         "No price of a commitment is known for it."

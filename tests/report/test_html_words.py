@@ -78,9 +78,9 @@ def test_ways_to_pay() -> None:
     """Every pricing model has words of its own, none of which is the flag."""
     said = [words.pricing(name) for name in PRICINGS]
     assert len(set(said)) == len(PRICINGS)
-    assert said[:3] == ["On-demand", "Spot", "Reserved, 1 year, nothing upfront"]
+    assert said[:3] == ["On-demand", "Spot", "Reserved, 1 year, no upfront"]
     assert words.pricing("savings-plan-compute-3y-all-upfront") == (
         "Savings Plan (any), 3 years, all upfront"
     )
     assert words.pricing("capacity-block") == "Capacity Block"
-    assert words.pricing_short("reserved-3y-partial-upfront") == "3 years, part upfront"
+    assert words.pricing_short("reserved-3y-partial-upfront") == "3 years, partial upfront"

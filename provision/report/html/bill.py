@@ -77,26 +77,36 @@ def tree(lines: Iterable[Line]) -> tuple[Branch, ...]:
     return tuple(sorted(branches, key=lambda branch: (-branch.total, branch.resource)))
 
 
-def parts(branches: Sequence[Branch]) -> tuple[Part, ...]:
-    """The five dearest resources and the rest, as shares of the whole. Nothing of nothing."""
-    whole = sum((branch.total for branch in branches), ZERO)
-    if not whole:
-        return ()
-    named = [(branch.resource, branch.total) for branch in branches[:_NAMED_PARTS]]
-    rest = sum((branch.total for branch in branches[_NAMED_PARTS:]), ZERO)
-    found = [*named, (REST, rest)] if rest else named
-    return tuple(Part(name, usd, int(usd * 1000 / whole)) for name, usd in found if usd)
+def parts(branches: Iterable[Branch]) -> tuple[Part, ...]:
+    """The five dearest names and the rest, as shares of the whole. Nothing of nothing."""
+    named: dict[str, Decimal] = {}
+    for branch in branches:
+        named[branch.resource] = named.get(branch.resource, ZERO) + branch.total
+    ordered = sorted(named.items(), key=lambda one: -one[1])
+    ordered = [
+        *ordered[:_NAMED_PARTS],
+        (REST, sum((usd for _, usd in ordered[_NAMED_PARTS:]), ZERO)),
+    ]
+    whole = sum(named.values(), ZERO)
+    return tuple(Part(name, usd, int(usd * 1000 / whole)) for name, usd in ordered if usd)
 
 
 def sources(lines: Iterable[Line]) -> tuple[Source, ...]:
-    """Each origin once, with the names of the lines that it priced; unverified ones last."""
-    used: dict[Origin, list[str]] = {}
+    """Each origin once, with the names of the lines that it priced; what priced most comes first,
+    what nobody verified last."""
+    used: dict[Origin, list[Line]] = {}
     for line in lines:
         if line.price is not None:
-            names = used.setdefault(line.price.origin, [])
-            names += [line.name] if line.name not in names else []
-    found = (Source(origin, tuple(names)) for origin, names in used.items())
-    return tuple(sorted(found, key=lambda one: one.origin.status is Status.MEMORY))
+            used.setdefault(line.price.origin, []).append(line)
+
+    def weight(source: Source) -> tuple[bool, Decimal]:
+        priced = sum((line.monthly or ZERO for line in used[source.origin]), ZERO)
+        return source.origin.status is Status.MEMORY, -priced
+
+    found = (
+        Source(o, tuple(dict.fromkeys(line.name for line in some))) for o, some in used.items()
+    )
+    return tuple(sorted(found, key=weight))
 
 
 def ways(options: Sequence[Option]) -> tuple[Way, ...]:

@@ -125,14 +125,13 @@ def draw(chart: Chart, size: Size) -> Drawing:
     y = LogAxis(*_ends(y for _, y in points), size.height - size.bottom, size.top)
     limit = x.at(chart.limit) if x.holds(chart.limit) else None
     now = x.at(chart.now) if chart.now and x.holds(chart.now) else None
-    names = _names(chart.curves, x, y, size)
     return Drawing(
         size=size,
         x_ticks=tuple(Label(x.at(v), y.start + 18, short(v), "middle") for v in x.ticks()),
         y_ticks=tuple(Label(x.start - 8, y.at(v) + 4, f"${short(v)}", "end") for v in y.ticks()),
         strokes=tuple(Stroke(_path(c.points, x, y), c.tone, c.dashed) for c in chart.curves),
-        dots=_dots(chart.marks, names[0], x, y),
-        names=names,
+        dots=_dots(chart.marks, x, y),
+        names=_names(chart.curves, x, y, size),
         beyond=limit,
         limit_label=_flag(limit, f"carries {short(chart.limit)}", size.top - 24, x),
         now=now,
@@ -149,7 +148,9 @@ def _with_room(curves: Sequence[Curve], size: Size) -> Size:
 
 
 def _shortened(name: str) -> str:
-    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
+    """Long names lose their middle: provider and size stand at the ends."""
+    half = _LONGEST // 2
+    return name if len(name) <= _LONGEST else f"{name[: half - 1]}…{name[-half:]}"
 
 
 def _ends(values: Iterable[float]) -> tuple[float, float]:
@@ -164,18 +165,18 @@ def _path(points: Sequence[Point], x: LogAxis, y: LogAxis) -> str:
     )
 
 
-def _dots(marks: Sequence[Mark], beside: Label, x: LogAxis, y: LogAxis) -> tuple[Dot, ...]:
-    """Marks from left to right; a label that would cover *beside* or one before goes higher."""
-    taken = [(beside.x, beside.x + len(beside.text) * _CHARACTER, beside.y)]
+def _dots(marks: Sequence[Mark], x: LogAxis, y: LogAxis) -> tuple[Dot, ...]:
+    """Marks from left to right, each with its label below to the right, where no curve is; a label
+    that would cover one before it goes lower."""
+    taken: list[tuple[float, float]] = []
     found = []
     for mark in sorted(marks, key=lambda one: one.requests):
         at, level, text = x.at(mark.requests), y.at(mark.usd), short(mark.requests)
-        half = len(text) * _CHARACTER / 2 + 3
-        height = level - 12
-        while any(a < at + half and b > at - half and abs(height - h) < _LINE for a, b, h in taken):
-            height -= _LINE
-        taken.append((at - half, at + half, height))
-        label = Label(at, height, text, "middle", mark.tone)
+        left, height = at + 7, level + 17
+        while any(end > left - 3 and abs(height - line) < _LINE for end, line in taken):
+            height += _LINE
+        taken.append((left + len(text) * _CHARACTER, height))
+        label = Label(left, height, text, "start", mark.tone)
         found.append(Dot(at, level, label, f"{mark.name}: {mark.requests:,.0f} requests"))
     return tuple(found)
 

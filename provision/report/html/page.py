@@ -66,13 +66,17 @@ def page(report: Report) -> str:
 
 
 def _cautions(report: Report) -> list[str]:
-    """What a reader must know before quoting a figure, each once."""
+    """What a reader must know before quoting a figure, each once: the parts of a report say of the
+    same prices that they are old, each in front with what it took from them."""
     said = [
         *report.preview.warnings,
         *(report.break_even.warnings if report.break_even else ()),
         *(report.comparison.warnings if report.comparison else ()),
     ]
-    return list(dict.fromkeys(said))
+    found: list[str] = []
+    for one in said:
+        found += [] if any(one.endswith(known) for known in found) else [one]
+    return found
 
 
 def _bill(bill: Bill) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ from provision.report.html.words import MARK, count, share, usd
 
 TONES = 6  # colours of the style sheet beside the fleet's own
 _DEPTH = 20  # how far below the fleet's price the drawing goes
+_BEYOND = 3  # times what the fleet carries
 _STEPS = 60  # hosts that are drawn one by one; beyond, steps are too fine to be seen
 
 
@@ -75,10 +76,10 @@ def verdict(crossing: Crossing) -> str:
 
 
 def chart(break_even: BreakEven) -> Chart:
-    """Both ways to serve over the traffic that :meth:`BreakEven.volumes` finds worth showing."""
-    volumes = break_even.volumes()
-    low, high = volumes[0], volumes[-1]
-    first, fleet = break_even.crossings[0], break_even.fleet
+    """Both ways to serve over the traffic that :meth:`BreakEven.volumes` finds worth showing, and
+    some beyond what the fleet carries."""
+    volumes, first, fleet = break_even.volumes(), break_even.crossings[0], break_even.fleet
+    low, high = volumes[0], max(volumes[-1], fleet.full_load * _BEYOND)
     least = float(fleet.price.monthly()) / _DEPTH
     hosted = (
         Curve(one.api.name, _straight(float(one.usd_per_request), low, high, least), tone)

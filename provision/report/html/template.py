@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from provision.catalog.prices.price import Status
 from provision.render.templates import FOLDER
@@ -15,7 +16,7 @@ from provision.report.table import seconds
 _SURENESS = {
     Status.SEEN: "seen in the source",
     Status.DERIVED: "computed from prices that were seen",
-    Status.MEMORY: "~ unverified",
+    Status.MEMORY: "~\u00a0unverified",
     Status.REFRESHED: "asked of AWS",
     Status.OVERRIDE: "written by the team",
 }
@@ -44,7 +45,11 @@ def _environment() -> Environment:
         count=words.count,
         share=words.share,
         change=words.change,
+        days=words.days,
+        grouped=words.grouped,
+        code=_code,
         pricing=words.pricing,
+        pricings=words.pricings,
         pricing_short=words.pricing_short,
         rate=words.rate,
         seconds=seconds,
@@ -52,6 +57,17 @@ def _environment() -> Environment:
         px=_pixels,
     )
     return environment
+
+
+def _code(text: str) -> Markup:
+    """Words between backticks as code; all of it escaped."""
+    pieces = text.split("`")
+    if len(pieces) % 2 == 0:  # one that is left alone
+        return escape(text)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(piece) if place % 2 else piece
+        for place, piece in enumerate(pieces)
+    )
 
 
 def _pixels(value: float) -> str:

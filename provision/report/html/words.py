@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 from provision.catalog.prices.price import Price, Status
@@ -12,8 +13,8 @@ UNKNOWN = "unknown"
 MARK = "~"  # before a price that nobody has verified
 _BLANK = "\u00a0"  # keeps a figure and its unit on one line
 _PAYMENTS = {
-    "no-upfront": "nothing upfront",
-    "partial-upfront": "part upfront",
+    "no-upfront": "no upfront",
+    "partial-upfront": "partial upfront",
     "all-upfront": "all upfront",
 }
 _PLANS = {
@@ -48,7 +49,7 @@ def unit_price(price: Price | None) -> str:
     """A price as its source has it, marked when nobody has verified it."""
     if price is None:
         return UNKNOWN
-    return f"{mark(price)}${plain(price.usd)}"
+    return f"{mark(price)}${_with_cents(price.usd)}"
 
 
 def mark(price: Price | None) -> str:
@@ -60,6 +61,16 @@ def plain(value: Decimal) -> str:
     """All digits and no more: thousands separated, no exponent, no trailing zeros."""
     whole, _, fraction = format(value.normalize(), "f").partition(".")
     return f"{int(whole):,}.{fraction}" if fraction else f"{int(whole):,}"
+
+
+def days(as_of: str) -> str:
+    """A date or a span as a price book has it, for people."""
+    return as_of.replace("..", " to ").replace("and undated", "and some undated")
+
+
+def grouped(text: str) -> str:
+    """A whole number with its thousands separated; any other text as it is."""
+    return f"{int(text):,}" if text.isdecimal() else text
 
 
 def quantity(value: Decimal) -> str:
@@ -88,7 +99,7 @@ def change(share_of_whole: Decimal) -> str:
 
 
 def pricing(name: str) -> str:
-    """A pricing model in words: ``Reserved, 1 year, nothing upfront``."""
+    """A pricing model in words: ``Reserved, 1 year, no upfront``."""
     for plan, said in _PLANS.items():
         if name.startswith(f"{plan}-"):
             years, _, payment = name.removeprefix(f"{plan}-").partition("-")
@@ -98,11 +109,24 @@ def pricing(name: str) -> str:
 
 
 def pricing_short(name: str) -> str:
-    """The same for a narrow column: ``3 years, part upfront``."""
+    """The same for a narrow column: ``3 years, partial upfront``."""
     said = pricing(name)
     return said.partition(", ")[2] or said
+
+
+def pricings(names: Sequence[str]) -> str:
+    """Several pricing models; a plan of which all terms are among them is named once."""
+    terms = [f"{years}y-{payment}" for years in (1, 3) for payment in _PAYMENTS]
+    whole = [plan for plan in _PLANS if {f"{plan}-{term}" for term in terms} <= set(names)]
+    once = [f"{_PLANS[plan]}, any term" for plan in whole]
+    return "; ".join([*once, *(pricing(n) for n in names if not n.startswith(tuple(whole)))])
 
 
 def rate(value: Decimal | None) -> str:
     """Requests a second: two digits behind the point below ten, one above; "unknown" for None."""
     return UNKNOWN if value is None else f"{value:,.{2 if value < 10 else 1}f}"
+
+
+def _with_cents(value: Decimal) -> str:
+    whole, _, fraction = plain(value).partition(".")
+    return f"{whole}.{fraction.ljust(2, '0')}"
