@@ -168,11 +168,11 @@ def _assumptions(scenario: Scenario, fleet: Fleet, fallback: HostedModel | None)
         "engineering": f"{scenario.engineering} $ a month for people's time",
     }
     if scenario.overhead:
-        said["overhead"] = f"{scenario.overhead * 100:f} % on the hosts' price"
+        said["overhead"] = f"{_percent(scenario.overhead)} on the hosts' price"
     if scenario.fallback_share:
         behind = fallback.name if fallback else "the API that is compared"
         said["fallback"] = (
-            f"{scenario.fallback_share * 100:f} % of the requests are answered by {behind}, on top"
+            f"{_percent(scenario.fallback_share)} of the requests are answered by {behind}, on top"
             " of the fleet, which costs the same meanwhile"
         )
     return said
@@ -191,3 +191,7 @@ def _warnings(
         yield f"nobody has verified the price for {host.pricing}: {host.origin.source}"
     if old := too_old(host.origin.as_of, today):
         yield f"{host.pricing}: {old}"
+
+
+def _percent(share: Decimal) -> str:
+    return f"{(share * 100).normalize():f} %"
