@@ -37,6 +37,12 @@ def host_policy(scope: Scope) -> Document:
                     )
                 ],
             ),
+            # After a maintenance that nobody ended: only into the group that it belongs to.
+            allow(
+                "ReturnToTraffic",
+                ["elasticloadbalancing:RegisterTargets"],
+                [scope.target_group_arn],
+            ),
             *_telemetry(scope),
         ]
     )

@@ -149,6 +149,17 @@ class Cloud:
             made.append(True)
         return bool(made)
 
+    def enter_traffic(self, instance_id: str) -> None:
+        """Put the instance into the environment's target group; no matter if it is there."""
+        arn = self._settings.target_group_arn
+        if arn is None:
+            raise AgentError(
+                "host.json names no target group: this host can't go back into traffic by itself",
+                hint="`fab rolling-restart` puts it back; newer hosts know their group",
+            )
+        with calling(f"register {instance_id} in {arn}"):
+            self.client("elbv2").register_targets(TargetGroupArn=arn, Targets=[{"Id": instance_id}])
+
     def registry_login(self) -> Tuple[str, str]:
         """Host name and password of this account's registry."""
         with calling("get a login for the image registry"):

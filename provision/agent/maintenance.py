@@ -51,6 +51,10 @@ class Maintenance:
         write_json(self._path, asdict(mark))
         return mark
 
+    def ran_out(self, now: float) -> bool:
+        """There was a mark, and nobody ended it."""
+        return self._path.exists() and self.mark(now) is None
+
     def end(self) -> bool:
         """Take the mark away; False when there was none."""
         try:

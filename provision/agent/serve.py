@@ -76,6 +76,7 @@ class Agent:
                 self._adopt(release)
             self._look()
             self._recover(release)
+            self._end_lease()
         except AgentError as error:
             self._say_once(error.reason, hint=error.hint)
             self._problem = error.reason
@@ -214,6 +215,21 @@ class Agent:
             Apply(self._host, restart_agent=False).release(release, fetch=False, lock_wait_s=0.0)
         except Busy:
             return
+
+    def _end_lease(self) -> None:
+        """Nobody ended the maintenance: whoever began it is gone, so the host returns by itself.
+
+        The mark goes last: when AWS does not answer, the next turn tries again.
+        """
+        if not self._maintenance.ran_out(self._host.clock.now()):
+            return
+        try:
+            self._host.cloud.enter_traffic(self._host.metadata.identity().instance_id)
+        except AgentError as error:
+            self._say_once(error.reason, hint=error.hint)
+            return
+        self._maintenance.end()
+        self._host.events.emit("lease-ended", text="nobody ended the maintenance")
 
     def _follow_program(self) -> None:
         """Run the program that a release brought, in this very process."""

@@ -28,6 +28,7 @@ class HostSettings:
     bucket: str
     parameter_root: str
     secret_root: str
+    target_group_arn: Optional[str] = None
     aws_endpoint_url: Optional[str] = None
     cache: Optional[CacheSettings] = None
 
@@ -42,6 +43,7 @@ class HostSettings:
                 bucket=document["bucket"],
                 parameter_root=document["parameter_root"],
                 secret_root=document["secret_root"],
+                target_group_arn=document.get("target_group_arn") or None,
                 aws_endpoint_url=document.get("aws_endpoint_url") or None,
                 cache=_cache(cache) if cache else None,
             )

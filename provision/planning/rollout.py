@@ -154,7 +154,9 @@ def _steps(move: Move, environment: Environment, pace: Pace) -> Iterator[Step]:
     ready_s = float(environment.health.ready_timeout_s)
     drain_s = float(chain(environment.engine).front_read_s)
     if not move.away:
-        lease = BeginMaintenance(ready_s + drain_s + TRAFFIC_TIMEOUT_S + _MARGIN_S)
+        # As long as it takes to leave and be emptied; a host that is longer without an operator
+        # goes back into the load balancer by itself, which sends nothing before it is ready.
+        lease = BeginMaintenance(LEAVE_TIMEOUT_S + drain_s + _MARGIN_S)
         yield Step(host, "mark as away on purpose", "ends by itself if nobody does", lease)
         leave = LeaveTraffic(LEAVE_TIMEOUT_S)
         yield Step(host, "leave traffic", "before the engine is told anything", leave)

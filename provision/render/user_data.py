@@ -18,6 +18,7 @@ def render_user_data(
     *,
     bucket: str,
     repository_url: str,
+    target_group_arn: str,
     bundle_key: str,
     bundle_sha256: str,
     set_up: str,
@@ -28,7 +29,12 @@ def render_user_data(
     (checked against *bundle_sha256*), and enables the boot and agent units. *set_up* is the script
     that the host runs before it applies a release at boot. There is no secret in it.
     """
-    facts = host_facts(environment, bucket=bucket, repository_url=repository_url)
+    facts = host_facts(
+        environment,
+        bucket=bucket,
+        repository_url=repository_url,
+        target_group_arn=target_group_arn,
+    )
     return render(
         "user-data.sh",
         host_json=json.dumps(facts, indent=2),
@@ -45,7 +51,9 @@ def render_user_data(
     )
 
 
-def host_facts(environment: Environment, *, bucket: str, repository_url: str) -> dict[str, Any]:
+def host_facts(
+    environment: Environment, *, bucket: str, repository_url: str, target_group_arn: str
+) -> dict[str, Any]:
     """The content of ``/etc/llm-fleet/host.json``.
 
     ``max_volumes`` caps the cache volumes that hosts may create: one a host, and one a zone more,
@@ -59,6 +67,7 @@ def host_facts(environment: Environment, *, bucket: str, repository_url: str) ->
         "parameter_root": environment.parameter_root,
         "secret_root": environment.secret_root,
         "repository_url": repository_url,
+        "target_group_arn": target_group_arn,
         "aws_endpoint_url": environment.aws.endpoint_url,
         "cache": {
             "size_gib": cache.size_gib,

@@ -106,6 +106,22 @@ class TestCloud:
         client = Cloud(HostSettings.parse(host_json())).with_keys(keys).client("s3")
         assert client._request_signer._credentials.access_key == "A"
 
+    def test_back_into_traffic(self) -> None:
+        """Registered in the environment's own group, on the group's port."""
+        cloud = Cloud(HostSettings.parse({**host_json(), "target_group_arn": "arn:targets"}))
+        stubber = Stubber(cloud.client("elbv2"))
+        wanted = {"TargetGroupArn": "arn:targets", "Targets": [{"Id": "i-1"}]}
+        stubber.add_response("register_targets", {}, wanted)
+        with stubber:
+            cloud.enter_traffic("i-1")
+        stubber.assert_no_pending_responses()
+
+    def test_a_host_that_does_not_know_its_group(self) -> None:
+        """Says what to type."""
+        with pytest.raises(AgentError, match="names no target group") as caught:
+            Cloud(HostSettings.parse(host_json())).enter_traffic("i-1")
+        assert "rolling-restart" in caught.value.hint
+
     def test_a_host_without_boto3(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The package to install, instead of a traceback."""
         monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)

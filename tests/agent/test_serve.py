@@ -214,13 +214,27 @@ class TestMaintenance:
         assert ready.agent.deep() == (True, "")
         assert ready.agent.status()["maintenance"] is None
 
-    def test_a_lease_that_runs_out_brings_the_host_back(self, ready: Served) -> None:
-        """An operator who died does not keep a host away."""
+    def test_a_lease_that_runs_out_brings_the_host_back(
+        self, ready: Served, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """An operator who died does not keep a host away; it is tried until AWS takes it."""
+        tries: list[str] = []
+
+        def enter(_: object, instance_id: str) -> None:
+            tries.append(instance_id)
+            if len(tries) == 1:
+                raise AgentError("can't register: no route")
+
+        monkeypatch.setattr(type(ready.world.host.cloud), "enter_traffic", enter)
         self.begin(ready, lease_s=3)
         ready.turn()
         assert not ready.agent.deep()[0]
-        ready.turn(3)
+        assert tries == []
+        ready.turn(8)
         assert ready.agent.deep() == (True, "")
+        assert tries == [ready.world.host.metadata.identity().instance_id] * 2
+        assert not ready.world.paths.maintenance.exists()
+        assert len(ready.world.events("lease-ended")) == 1
 
     def test_an_engine_that_is_emptied_gets_no_canary(self, ready: Served) -> None:
         """What runs in it is clients' work; the canaries go on for an engine started later."""

@@ -10,7 +10,17 @@ from botocore import xform_name
 
 from tests.infra.scenes import ROOT, scene
 
-SERVICES = ("autoscaling", "cloudwatch", "ec2", "ecr", "logs", "s3", "secretsmanager", "ssm")
+SERVICES = (
+    "autoscaling",
+    "cloudwatch",
+    "ec2",
+    "ecr",
+    "elbv2",
+    "logs",
+    "s3",
+    "secretsmanager",
+    "ssm",
+)
 
 # A call of the host program -> the right that it needs. With the publisher's keys, not the role's:
 # put_object.
@@ -26,6 +36,7 @@ RIGHTS = {
     "list_objects": "s3:ListBucket",
     "list_objects_v2": "s3:ListBucket",
     "put_parameter": "ssm:PutParameter",
+    "register_targets": "elasticloadbalancing:RegisterTargets",
 }
 PUBLISHERS = {"put_object": "s3:PutObject"}
 

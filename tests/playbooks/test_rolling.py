@@ -43,7 +43,7 @@ class TestRollingRestart:
         said = serving.run("rolling-restart", "--yes")
         assert said.code == 0, said.err
         assert calls(serving, "i-1") == [
-            "maintain --lease 1770 --why 'an operator'\"'\"'s rollout'",
+            "maintain --lease 330 --why 'an operator'\"'\"'s rollout'",
             "drain --timeout 150",
             f"apply --release {OLD} --restart",
             f"wait --release {OLD} --timeout 1200",

@@ -52,6 +52,7 @@ def script(environment: Environment, *, sha256: str = SHA256, key: str = KEY) ->
         environment,
         bucket="fleet",
         repository_url="registry/llm-fleet",
+        target_group_arn="arn:targets",
         bundle_key=key,
         bundle_sha256=sha256,
         set_up=set_up_script(environment.toolkit),
@@ -120,7 +121,10 @@ class TestRun:
         assert {path.name for path in machine.program.parent.iterdir()} == {"host.pyz", "set-up.sh"}
         assert (machine.program.parent / "set-up.sh").read_text().startswith("#!/bin/sh\n")
         assert machine.host_json() == host_facts(
-            rehearsal, bucket="fleet", repository_url="registry/llm-fleet"
+            rehearsal,
+            bucket="fleet",
+            repository_url="registry/llm-fleet",
+            target_group_arn="arn:targets",
         )
         folder = machine.root / "etc/systemd/system"
         assert {path.name for path in folder.iterdir()} == set(units())
@@ -200,6 +204,7 @@ class TestText:
             environment(name),
             bucket="b" * 63,
             repository_url="r" * 255,
+            target_group_arn="t" * 255,
             bundle_key=KEY,
             bundle_sha256=SHA256,
             set_up=set_up_script(environment(name).toolkit),
@@ -233,7 +238,10 @@ class TestText:
         )
         fleet = replace(base.fleet, hosts=2, max_hosts=4, zones=2)
         facts = host_facts(
-            replace(base, model_cache=cache, fleet=fleet), bucket="b", repository_url="r"
+            replace(base, model_cache=cache, fleet=fleet),
+            bucket="b",
+            repository_url="r",
+            target_group_arn="t",
         )
 
         assert facts == {
@@ -243,6 +251,7 @@ class TestText:
             "parameter_root": "/llm-fleet/prod",
             "secret_root": "llm-fleet/prod",
             "repository_url": "r",
+            "target_group_arn": "t",
             "aws_endpoint_url": None,
             "cache": {
                 "size_gib": 200,
