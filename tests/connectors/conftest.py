@@ -1,4 +1,4 @@
-"""A host on loopback and a shell to it."""
+"""A host on loopback and a shell to it; AWS's prices as recorded answers."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from provision.config.environment import AccessSettings, Transport
 from provision.connectors.ssh import FabricShell
 from provision.facts.inventory import Host
+from tests.connectors.price_answers import Recorded, recorded
 from tests.connectors.ssh_server import Server, new_key
 
 
@@ -44,3 +45,10 @@ def shell(access: AccessSettings) -> Iterator[FabricShell]:
     shell = FabricShell(access, "eu-central-1")
     yield shell
     shell.close()
+
+
+@pytest.fixture
+def answers() -> Iterator[Recorded]:
+    """AWS's price answers, to be prepared by the test."""
+    with recorded() as prepared:
+        yield prepared

@@ -14,9 +14,12 @@ from typing import Any
 import boto3
 from botocore.stub import Stubber
 
+from provision.catalog.prices.answer import Answer, Source
 from provision.catalog.prices.load import load
 from provision.connectors.aws_client import AwsClients
 from provision.connectors.price_services import QUESTIONS
+from provision.connectors.price_terms import Market
+from provision.connectors.prices import ask
 from provision.testing import samples
 
 NOW = datetime(2026, 11, 21, 6, 30, tzinfo=UTC)
@@ -75,6 +78,13 @@ def recorded() -> Iterator[Recorded]:
         for stubber in answers.stubbers.values():
             stack.enter_context(stubber)
         yield answers
+
+
+def asked(answers: Recorded, *sources: Source) -> Answer:
+    """What follows from the prepared answers, all of which must have been asked for."""
+    found = ask(samples.environment(), Market(REGION, TYPES), sources, NOW, aws=answers.aws)
+    answers.nothing_left()
+    return found
 
 
 def product(attributes: dict[str, str], *rates: tuple[str, str, str, str]) -> str:
