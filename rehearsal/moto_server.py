@@ -13,6 +13,7 @@ from moto.elbv2 import models
 from moto.elbv2.exceptions import TargetGroupNotFoundError
 from moto.server import ThreadedMotoServer
 
+from rehearsal import moto_reservations
 from rehearsal.alb_health import DRAINING, INITIAL, Board, Health
 
 UNUSED = Health("unused", "Target.NotInUse", "Target is not in the running state")
@@ -29,6 +30,7 @@ def serve(
     _patch_health(board)
     _patch_snapshots(on_snapshot)
     _refuse_second_attachment()
+    moto_reservations.teach(_replace)
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address=address, port=port, verbose=False)
     server.start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import boto3
@@ -21,7 +22,7 @@ def ec2() -> Iterator[Any]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
         probe.close()
-        patch.setattr(moto_server, "_replace", patch.setattr)
+        patch.setattr(moto_server, "_replace", partial(patch.setattr, raising=False))
         server = moto_server.serve("127.0.0.1", port, Board(), lambda *_: None)
         yield boto3.client(
             "ec2",
