@@ -39,7 +39,8 @@ class Journal:
         self._changing = threading.Lock()
         self._writing = threading.Lock()
         self._lost: LockLost | None = None
-        self._complained = False
+        self._taken_away = False
+        self._away_since: float | None = None
         self._stopped: Callable[[], bool] = lambda: False
         self._tell_lost: Callable[[LockLost], None] = lambda _: None
         self._say: Say = lambda _: None
@@ -126,7 +127,7 @@ class Journal:
             self._thread.join()
         with self._writing:
             until = self._clock.monotonic() + _CLOSING_S
-            while not self._lost:
+            while not self._taken_away:
                 try:
                     self._put(ending, error)
                 except LockLost:
@@ -143,7 +144,7 @@ class Journal:
 
     def _beat(self) -> None:
         while not self._closing.is_set():
-            self._wake.wait(RETRY_S if self._complained else RENEW_S)
+            self._wake.wait(RENEW_S if self._away_since is None else RETRY_S)
             self._wake.clear()
             if not self._closing.is_set():
                 self.renew()
@@ -191,21 +192,24 @@ class Journal:
         except CloudError:
             raise
         except FleetError as error:
+            self._taken_away = True
             self._lose(LockLost(error.message, hint=error.hint))
         found = seen.lock
         if found is None or found.token != self._lock.token or found.run.closed_by:
+            self._taken_away = True
             self._lose(lock.lost(self._lock, found))
         self._lock, self._etag = found, seen.etag or ""
 
     def _complain(self, error: CloudError) -> None:
         """Say once that S3 is away; give up when it is away for too long."""
-        silent = self._clock.monotonic() - self._heard_at
-        if silent > GIVE_UP_S:
-            text = f"S3 did not take the journal for {silent:.0f} s: {error.message}"
-            self._lose(LockLost(text, hint=error.hint))
-        if not self._complained:
-            self._complained = True
+        now = self._clock.monotonic()
+        if self._away_since is None:
+            self._away_since = now
             self._say(f"S3 does not take the journal, trying again: {first_line(error)}")
+        away = now - self._away_since
+        if away > GIVE_UP_S:
+            text = f"S3 did not take the journal for {away:.0f} s: {error.message}"
+            self._lose(LockLost(text, hint=error.hint))
 
     def _lose(self, why: LockLost) -> NoReturn:
         if self._lost is None:
@@ -215,7 +219,7 @@ class Journal:
 
     def _hear(self, server_time: float) -> None:
         self._server_time, self._heard_at = server_time, self._clock.monotonic()
-        self._complained = False
+        self._away_since = None
 
     def _time(self) -> float:
         """The server's clock, as far as it is known here."""

@@ -270,6 +270,24 @@ class TestS3Away:
         assert GIVE_UP_S < writer.clock.monotonic() - 1_700_000_000 < GIVE_UP_S + 10
         assert len(writer.lost) == 1
 
+    def test_a_first_failure_after_a_long_silence(self) -> None:
+        """The process stood still for an hour: S3 is away since now, not since then."""
+        writer = Writer()
+        writer.clock.sleep(3600)
+        once(away, writer.bucket)
+        writer.journal.around("start", "i-1", "one", lambda: None)
+        assert not writer.lost
+
+    def test_it_comes_back_after_it_was_given_up(self) -> None:
+        """The run is over, but the lock is still its own: it is freed."""
+        writer = Writer()
+        writer.bucket.trouble = away
+        with pytest.raises(LockLost):
+            writer.journal.begin("start", "i-1", "one")
+        writer.bucket.trouble = None
+        writer.journal.close(Ending.FAILED, "S3 was away")
+        assert LockStore(writer.bucket).look().state is State.FREE
+
     def test_ctrl_c_ends_the_waiting(self) -> None:
         """The step fails with what S3 said; the lock can still be freed when it is back."""
         writer = Writer()
