@@ -60,6 +60,8 @@ def report(
     paid = pricing or place.pricing()
     people = amounts.usd("--engineering-monthly", engineering_monthly)
     names = [name.strip() for name in api.split(",") if name.strip()]
+    if not names:
+        raise UsageError("--api: which hosted model?", hint=f"say {APIS}")
     made = Report(
         preview=shown,
         break_even=_break_even(place, shown, names, paid, people, today),

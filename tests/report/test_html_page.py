@@ -199,7 +199,9 @@ def test_the_headline_when_it_never_pays() -> None:
         "The assumed 10M keep it 64\u00a0% busy on average: its busiest hour needs 3 hosts, there"
         " are 2."
     )
-    assert headline.pays(BREAK_EVEN).value == "from 562k"
+    pays = headline.pays(BREAK_EVEN)
+    assert pays.value == "from 562k"
+    assert pays.sentences[0] == "At the assumed 1M gpt-4o costs $2,750 a month, this fleet $1,545."
 
 
 def with_options(*options: Option) -> Preview:

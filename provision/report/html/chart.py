@@ -14,6 +14,7 @@ Point = tuple[float, float]
 
 _CHARACTER = 7.2  # width of a bold character of 12 pixels, on the generous side
 _LINE = 15.0
+_FIRST_FLAG = 16.0
 _LONGEST = 24  # characters of a name
 
 
@@ -68,7 +69,7 @@ class Size:
 
 
 WIDE = Size("wide", 760, 400, named_outside=True)
-NARROW = Size("narrow", 358, 400, left=44)
+NARROW = Size("narrow", 358, 416, left=44, top=56)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +134,9 @@ def draw(chart: Chart, size: Size) -> Drawing:
         dots=_dots(chart.marks, x, y),
         names=_names(chart.curves, x, y, size),
         beyond=limit,
-        limit_label=_flag(limit, f"carries {short(chart.limit)}", size.top - 24, x),
+        limit_label=_flag(limit, f"carries {short(chart.limit)}", _FIRST_FLAG, x),
         now=now,
-        now_label=_flag(now, f"assumed {short(chart.now or 0)}", size.top - 8, x),
+        now_label=_flag(now, f"assumed {short(chart.now or 0)}", _FIRST_FLAG + _LINE, x),
     )
 
 

@@ -46,12 +46,14 @@ def pays(break_even: BreakEven | None) -> Fact:
     title = "When it pays"
     if break_even is None:
         return Fact(title, UNKNOWN, "", ("Nobody knows what the fleet carries.",))
+    now = _now(break_even)
     reached = [one for one in break_even.crossings if one.break_even is not None]
     if not reached:
-        return Fact(title, "never", "as it stands", _verdicts(break_even.crossings))
+        return Fact(title, "never", "as it stands", (*now, *_verdicts(break_even.crossings)))
     first = min(reached, key=lambda one: one.break_even or 0)
     ordered = [first, *(one for one in break_even.crossings if one is not first)]
-    return Fact(title, f"from {count(first.break_even)}", "requests a month", _verdicts(ordered))
+    said = (*now, *_verdicts(ordered))
+    return Fact(title, f"from {count(first.break_even)}", "requests a month", said)
 
 
 def carries(break_even: BreakEven | None, said_why: str) -> Fact:
@@ -65,6 +67,18 @@ def carries(break_even: BreakEven | None, said_why: str) -> Fact:
     if asked is not None:
         said.insert(0, _busy(fleet, asked))
     return Fact(title, count(fleet.full_load), "requests a month, never idle", tuple(said))
+
+
+def _now(break_even: BreakEven) -> tuple[str, ...]:
+    """The assumed traffic both ways, against the API that was named first."""
+    asked, first = break_even.asked, break_even.crossings[0]
+    if asked is None:
+        return ()
+    month = first.at(asked)
+    api, fleet = whole_usd(month.api_usd), whole_usd(month.fleet_usd)
+    return (
+        f"At the assumed {count(asked)} {first.api.name} costs {api} a month, this fleet {fleet}.",
+    )
 
 
 def _busy(fleet: Fleet, asked: int) -> str:
