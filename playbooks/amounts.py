@@ -9,6 +9,7 @@ from provision.errors import UsageError
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9}
 _COUNT = re.compile(r"(\d+(?:\.\d+)?)([kmb]?)", re.IGNORECASE)
+_NUMBER = re.compile(r"(-?\d{1,30}(?:\.\d{1,30})?)([kmb%]?)", re.IGNORECASE)
 _MOST_REQUESTS = 10**12
 _MOST_USD = 10**9
 
@@ -29,13 +30,11 @@ def count(flag: str, said: str, *, most: int = _MOST_REQUESTS) -> int:
 
 def number(flag: str, said: str) -> Decimal:
     """Any number, with a unit or in per cent: ``0.05``, ``5%``, ``264k``. Raises UsageError."""
-    text = said.strip().replace("_", "")
-    factor = Decimal(_UNITS.get(text[-1:].lower(), 1)) if text[-1:].isalpha() else Decimal(1)
-    factor = factor / 100 if text.endswith("%") else factor
-    value = _decimal(text.rstrip("kKmMbB%"))
-    if value is None:
+    found = _NUMBER.fullmatch(said.strip().replace("_", ""))
+    if found is None:
         raise UsageError(f"{flag} {said!r} is no number", hint="say 264364, 5M, 0.05 or 5%")
-    return value * factor
+    value, unit = Decimal(found[1]), found[2].lower()
+    return value / 100 if unit == "%" else value * _UNITS[unit]
 
 
 def usd(flag: str, said: str) -> Decimal:
@@ -72,6 +71,14 @@ def between(flag: str, said: str, low: Decimal | int, high: int) -> Decimal:
     if value is None or not low <= value <= high:
         raise UsageError(f"{flag} {said!r} is no number from {low:,} to {high:,}")
     return value
+
+
+def names(flag: str, said: str, *, most: int = 26) -> tuple[str, ...]:
+    """Names by commas, each once, in their order. Raises UsageError for none, and too many."""
+    found = tuple(dict.fromkeys(name.strip() for name in said.split(",") if name.strip()))
+    if not 1 <= len(found) <= most:
+        raise UsageError(f"{flag} {said!r} names {len(found)}", hint=f"1 to {most}, by commas")
+    return found
 
 
 def _decimal(said: str) -> Decimal | None:

@@ -74,15 +74,19 @@ def previewed(place: Place, usage: str | None = None, *, against: str | None = N
     shown = previewed_of(priced, carried, today=today, notes=_notes(environment))
     if against is None:
         return shown
-    return replace(shown, difference=_difference(shown, against, environment))
+    if against != DEPLOYED:
+        return replace(shown, difference=_difference(shown, _kept(Path(against)), against))
+    before, running = _deployed(environment)
+    found = _difference(shown, before, "the estimate of the last `pulumi up`")
+    warnings = (*shown.warnings, *_counted(running, priced.hosts))
+    return replace(shown, difference=found, warnings=warnings)
 
 
 def _carried(place: Place, priced: Month) -> Carried:
     """What the fleet can answer in a month: as measured, else by the roofline."""
     from provision.catalog.instances import instance_type
-    from provision.planning.cost.capacity import capacity
+    from provision.planning.cost.capacity import capacity, long_enough
     from provision.planning.cost.preview import Carried
-    from provision.planning.cost.scenario import long_enough
     from provision.planning.sizing import require_fit, size
 
     mix = place.mix(None, None)
@@ -109,29 +113,34 @@ def _notes(environment: Environment) -> tuple[str, ...]:
     )
 
 
-def _difference(shown: Preview, against: str, environment: Environment) -> Difference:
+def _counted(running: int, priced: int) -> tuple[str, ...]:
+    """People scale a group by hand, and no estimate hears of it."""
+    said = f"{running} host(s) run at this moment, the bill is for {priced}"
+    return (said,) if running != priced else ()
+
+
+def _difference(shown: Preview, before: Any, said: str) -> Difference:
     from provision.planning.cost.diff import compare
     from provision.planning.cost.document import document
 
-    before = _deployed(environment) if against == DEPLOYED else _kept(Path(against))
-    said = "the estimate of the last `pulumi up`" if against == DEPLOYED else against
     return compare(before, document(shown.bill), against=said)
 
 
-def _deployed(environment: Environment) -> Any:
-    """The estimate that the stack published."""
+def _deployed(environment: Environment) -> tuple[Any, int]:
+    """The estimate that the stack published, and how many hosts run."""
     from json import loads
 
     from provision.planning.cost.document import ESTIMATE_KEY
 
     with Session(environment) as session:
         data = session.cloud.get_object(ESTIMATE_KEY)
+        running = len(session.cloud.inventory())
     if data is None:
         raise OutputsMissing(
             f"{environment.name} was made before estimates were published",
             hint="`pulumi up` publishes one, or keep one with `fab cost.preview --json > FILE`",
         )
-    return loads(data)
+    return loads(data), running
 
 
 def _kept(path: Path) -> Any:
