@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from playbooks import amounts
+from playbooks import place as place_of
 from playbooks.frame import emit_json, task
 from playbooks.place import Place, requests
 from provision.errors import UsageError
@@ -69,8 +70,6 @@ def break_even(
     json: bool = False,
 ) -> None:
     """Say from how much traffic on a fleet of our own is cheaper than an API, and if it can be."""
-    from datetime import UTC, datetime
-
     from provision.planning.cost.scenario import Scenario, weigh
     from provision.report import cost_break_even as report
 
@@ -106,8 +105,8 @@ def break_even(
         kept=tuple(place.benchmarks(served).get(runs_on, ())),
         requests=asked or place.requests(),
     )
-    names = [name.strip() for name in api.split(",") if name.strip()]
-    answer = weigh(scenario, names, place.book(), today=datetime.now(UTC).date())
+    apis = amounts.names("--api", api)
+    answer = weigh(scenario, apis, place.book(), today=place_of.today())
     if json:
         emit_json(report.document(answer))
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from playbooks import amounts
+from playbooks import place as place_of
 from playbooks.frame import emit_json, finish, task
 from playbooks.place import Place, requests
 from provision.errors import EXIT_REFUSED
@@ -41,8 +42,6 @@ def compare(
     json: bool = False,
 ) -> None:
     """Compare instance types for a model: what fits, what it carries, what a token costs."""
-    from datetime import UTC, datetime
-
     from provision.config.environment import ModelCacheSettings
     from provision.planning.cost.compare import Question
     from provision.planning.cost.compare import compare as compare_types
@@ -62,10 +61,10 @@ def compare(
     answer = compare_types(
         question,
         place.book(),
-        names=[name.strip() for name in (instance or "").split(",") if name.strip()],
+        names=() if instance is None else amounts.names("--instance", instance, most=100),
         cache=place.environment.model_cache if place.environment else ModelCacheSettings(),
         kept=place.benchmarks(served),
-        today=datetime.now(UTC).date(),
+        today=place_of.today(),
     )
     if json:
         emit_json(report.document(answer))

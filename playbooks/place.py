@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -148,6 +149,11 @@ class Place:
             _tokens("--input-tokens", input_tokens, usage.input_tokens),
             _tokens("--output-tokens", output_tokens, usage.output_tokens),
         )
+
+
+def today() -> date:
+    """The day on which prices are looked at, in UTC."""
+    return datetime.now(UTC).date()
 
 
 def requests(per_month: str | None, tokens_per_month: str | None, mix: Mix) -> int | None:
