@@ -114,6 +114,8 @@ class Agent:
         reason = body["reason"] if body["ready_for"] else self._with_boot(body["reason"])
         mark = self._maintenance.mark(self._host.clock.now())
         away = asdict(mark) if mark else None
+        if mark is not None and not reason:
+            reason = f"under maintenance: {mark.why}"
         return {**body, "reason": reason, "keys": keys, "maintenance": away}
 
     def _with_boot(self, reason: str) -> str:

@@ -20,7 +20,7 @@ class HostStatus:
 
     Attributes:
         health: the agent's word (ready, warming, ...), or why there is none.
-        reason: why it is not ready; "" when it is.
+        reason: why it is not ready, or away; "" when it is ready.
         in_traffic: the load balancer sends requests to it.
         target: the load balancer's own word.
         running, waiting: requests in its engines now.
@@ -73,15 +73,16 @@ def _row(
     agent = facts.agent or {}
     replicas = list(agent.get("replicas") or [])
     ready = bool(agent.get("ready_for")) and agent.get("ready_for") == facts.release
+    health = _health(facts, ready=ready)
     return HostStatus(
         name=host.name,
         address=host.address,
         zone=host.zone,
-        health=_health(facts, ready=ready),
+        health=health,
         target=target,
         release=facts.release,
         model=agent.get("model"),
-        reason="" if ready else str(agent.get("reason") or ""),
+        reason="" if health == "ready" else str(agent.get("reason") or ""),
         running=_sum(replicas, "running"),
         waiting=_sum(replicas, "waiting"),
         kv_usage=max(_known(replicas, "kv_usage"), default=None),
@@ -95,6 +96,8 @@ def _health(facts: HostFacts, *, ready: bool) -> str:
     if facts.agent is None:
         return SILENT if facts.release else "no release"
     state = str(facts.agent.get("state") or "unknown")
+    if ready and facts.agent.get("maintenance"):
+        return "away"  # on purpose: its engine is fine
     return "not ready" if state == "ready" and not ready else state
 
 

@@ -209,6 +209,7 @@ class TestMaintenance:
         status = ready.agent.status()
         assert status["ready_for"] == ready.one.id
         assert status["maintenance"]["why"] == "a rolling restart"
+        assert status["reason"] == "under maintenance: a rolling restart"
 
         maintenance.end()
         assert ready.agent.deep() == (True, "")

@@ -53,6 +53,19 @@ def test_what_one_engine_does_not_say_is_unknown_for_the_host() -> None:
     assert (row.running, row.uptime_s, row.reason) == (None, None, "warms")
 
 
+def test_a_host_that_is_away_on_purpose() -> None:
+    """Its engine is fine; who took it away is said."""
+    mark = {"since": 1.0, "until": 2.0, "why": "a rollout"}
+    agent = {
+        "state": "ready",
+        "ready_for": "r-1",
+        "reason": "under maintenance: a rollout",
+        "maintenance": mark,
+    }
+    row = status(agent, release="r-1")
+    assert (row.health, row.reason) == ("away", "under maintenance: a rollout")
+
+
 def test_a_word_of_readiness_for_another_release_is_none() -> None:
     """The agent was ready for the release before; the host runs a new one."""
     agent = {"state": "ready", "ready_for": "r-0", "replicas": []}
