@@ -25,6 +25,7 @@ _TERMS = 6  # 1 and 3 years, three payments each
 _ALIKE = 2  # so many resources of one kind and price become one row
 _NOTED = 40  # characters of a line with its note
 _TENTH = Decimal("0.1")
+_REFRESH = "`fab cost.refresh` asks AWS"
 _MICRO = Decimal("0.0000001")
 
 
@@ -119,7 +120,10 @@ def _options(bill: Bill) -> list[str]:
     lines = table(rows, header=header, right=(1, 2, 3, 4)) if rows else []
     for reason, names in unknown_ways(bill.options):
         lines += wrap(
-            f"{reason}: {_shortened(names)}", WIDTH, subsequent_indent="  ", break_on_hyphens=False
+            f"{reason}: {_shortened(names)}; {_REFRESH}",
+            WIDTH,
+            subsequent_indent="  ",
+            break_on_hyphens=False,
         )
     return lines
 
