@@ -172,7 +172,7 @@ class BreakEven:
         """Traffic worth showing: 1, 2, 5, 10, ... around the crossings and what a host carries."""
         marks = [one for c in self.crossings for one in (c.crossing, c.sized_break_even) if one]
         marks += [self.fleet.full_load, *([self.asked] if self.asked else [])]
-        steps = [d * 10**n for n in range(13) for d in (1, 2, 5)]
+        steps = [d * 10**n for n in range(20) for d in (1, 2, 5)]
         low, high = max(1, min(marks) // 10), max(marks) * 3
         return tuple(step for step in steps if low <= step <= high)
 
