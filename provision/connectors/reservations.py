@@ -26,6 +26,7 @@ from provision.facts.reservations import (
 )
 
 _DRY_RUN_PASSED = "DryRunOperation"
+_BUSY = {"RequestLimitExceeded", "Throttling", "ThrottlingException"}  # nothing was begun
 _SERVER_ERROR = 500
 
 
@@ -122,6 +123,8 @@ class Reservations:
 
     def said_no(self, error: CloudError) -> bool:
         """Whether AWS answered, and refused: then nothing was bought."""
+        if code_of(error) in _BUSY:
+            return True
         cause = error.__cause__
         if not isinstance(cause, ClientError):
             return False

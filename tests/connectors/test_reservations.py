@@ -246,10 +246,19 @@ def test_purchases_are_never_repeated_by_the_client(aws: Aws) -> None:
     assert aws.client("ec2").meta.config.retries["total_max_attempts"] == 5
 
 
-@pytest.mark.parametrize(("status", "no"), [(400, True), (403, True), (500, False), (503, False)])
-def test_who_said_no(aws: Aws, desk: Reservations, status: int, no: bool) -> None:
+@pytest.mark.parametrize(
+    ("code", "status", "no"),
+    [
+        ("InvalidParameterValue", 400, True),
+        ("UnauthorizedOperation", 403, True),
+        ("RequestLimitExceeded", 503, True),
+        ("InternalError", 500, False),
+        ("Unavailable", 503, False),
+    ],
+)
+def test_who_said_no(aws: Aws, desk: Reservations, code: str, status: int, no: bool) -> None:
     """AWS refused the order, or broke over it and may have sold."""
-    aws.refuse("purchase_reserved_instances_offering", BUY, "Any", status)
+    aws.refuse("purchase_reserved_instances_offering", BUY, code, status)
     with pytest.raises(CloudError) as caught:
         desk.buy(ORDER)
     assert desk.said_no(caught.value) is no

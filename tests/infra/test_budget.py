@@ -10,14 +10,15 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from infra.policies import key_policy, topic_policy
 from provision.config.environment import BudgetSettings, Environment
-from provision.errors import CloudError
 from rehearsal.provisioning import provisioned
 from rehearsal.strict import budgets as strict
 from tests.infra.scenes import ALL, PUBLIC_KEY, Scene, described, scene
 
 ACCOUNT = "123456789012"
 NAME = "llm-fleet-public"
+BUDGETS = "budgets.amazonaws.com"
 
 
 @pytest.fixture(params=ALL)
@@ -103,11 +104,9 @@ def test_moto_holds_the_budget() -> None:
     """Made through boto3, so that botocore has checked it."""
     with mock_aws():
         provisioned(limited(9000.5), public_key=PUBLIC_KEY)
-        client = boto3.client("budgets", region_name="us-east-1")
-        found = client.describe_budget(AccountId=ACCOUNT, BudgetName="llm-fleet-dev")["Budget"]
-        notified = client.describe_notifications_for_budget(
-            AccountId=ACCOUNT, BudgetName="llm-fleet-dev"
-        )["Notifications"]
+        named = {"AccountId": ACCOUNT, "BudgetName": "llm-fleet-dev"}
+        found = client("budgets").describe_budget(**named)["Budget"]
+        notified = client("budgets").describe_notifications_for_budget(**named)["Notifications"]
     assert found["BudgetLimit"] == {"Amount": "9000.50", "Unit": "USD"}
     assert [(n["NotificationType"], n["Threshold"]) for n in notified] == [
         ("ACTUAL", 80.0),
@@ -116,17 +115,40 @@ def test_moto_holds_the_budget() -> None:
     ]
 
 
-def test_a_topic_that_budgets_can_t_reach_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """AWS would take it, and nobody would ever hear: the strict layer does not."""
-    monkeypatch.setattr("infra.encryption.key_policy", lambda account, budget: no_budget(account))
-    with mock_aws(), pytest.raises(CloudError, match=r"the key of .*-alarms does not let budgets"):
-        provisioned(limited(9000), public_key=PUBLIC_KEY)
+@pytest.mark.parametrize(
+    ("topic_open", "key_open", "why"),
+    [
+        (True, True, None),
+        (False, True, f"-alarms does not let {BUDGETS} publish"),
+        (
+            True,
+            False,
+            f"the key of arn:aws:sns:us-east-1:{ACCOUNT}:x-alarms does not let {BUDGETS}",
+        ),
+    ],
+)
+def test_a_topic_that_budgets_can_t_reach(
+    topic_open: bool, key_open: bool, why: str | None
+) -> None:
+    """AWS would take it, and nobody would ever hear: the strict layer refuses."""
+    with mock_aws():
+        key_text = json.dumps(key_policy(ACCOUNT, budget=key_open))
+        key = client("kms").create_key(Policy=key_text)["KeyMetadata"]["Arn"]
+        topic = client("sns").create_topic(Name="x-alarms", Attributes={"KmsMasterKeyId": key})
+        arn = topic["TopicArn"]
+        if topic_open:
+            text = topic_policy(arn, account_id=ACCOUNT, region="us-east-1", prefix="x")
+            client("sns").set_topic_attributes(
+                TopicArn=arn, AttributeName="Policy", AttributeValue=json.dumps(text)
+            )
+        told = {"Subscribers": [{"SubscriptionType": "SNS", "Address": arn}]}
+        refusal = strict.topic_takes_it({"NotificationsWithSubscribers": [told]}, client)
+    assert (refusal is None) == (why is None)
+    assert refusal is None or (why or "") in refusal.message
 
 
-def no_budget(account: str) -> dict[str, Any]:
-    from infra.policies import key_policy
-
-    return key_policy(account, budget=False)
+def client(service: str) -> Any:
+    return boto3.client(service, region_name="us-east-1")  # type: ignore[call-overload]
 
 
 def limited(usd: float) -> Environment:
