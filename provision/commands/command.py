@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
+from provision.commands.fence import fenced
 from provision.secret import Secret
 
 Word = str | Secret
@@ -20,12 +21,14 @@ class Command:
         stdin: text handed to the command.
         sudo: run as root (a connection as root skips the ``sudo``).
         timeout_s: seconds until the connection gives up on it.
+        epoch: of the run that it belongs to: a host that knows a newer one refuses it.
     """
 
     argv: tuple[Word, ...]
     stdin: Word | None = None
     sudo: bool = True
     timeout_s: float = 60.0
+    epoch: int | None = None
 
     def display(self) -> str:
         """The command as people and logs may see it."""
@@ -33,7 +36,8 @@ class Command:
 
     def shell(self) -> str:
         """The command as the host's shell gets it."""
-        return shlex.join(_reveal(word) for word in self.argv)
+        words = tuple(_reveal(word) for word in self.argv)
+        return shlex.join(words if self.epoch is None else fenced(self.epoch, words))
 
     def stdin_text(self) -> str | None:
         """The text for standard input, secrets revealed."""

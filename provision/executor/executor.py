@@ -10,6 +10,7 @@ from provision.commands.command import Command
 from provision.connectors.protocols import Clock, Cloud, Http, Shell
 from provision.errors import FleetError, HostUnreachable, LockLost, PlanError
 from provision.executor.actions import Actions, Did, changes
+from provision.executor.fenced import FencedShell
 from provision.executor.interrupts import on_interrupt
 from provision.executor.journal import Journal, first_line
 from provision.executor.outcome import ENVIRONMENT, Event, Kind, Listener, Outcome
@@ -36,7 +37,7 @@ class Executor:
         clock: Clock,
         listener: Listener = lambda _: None,
     ) -> None:
-        self._shell, self._clock = shell, clock
+        self._shell, self._clock = FencedShell(shell), clock
         self._listener = listener
         self._speaking = threading.RLock()  # a signal may interrupt its holder
         self._stop = threading.Event()
@@ -45,7 +46,7 @@ class Executor:
         self._journal: Journal | None = None
         self._changing: set[str] = set()
         self._actions = Actions(
-            shell=shell, http=http, cloud=cloud, clock=clock, stopped=self._stop.is_set
+            shell=self._shell, http=http, cloud=cloud, clock=clock, stopped=self._stop.is_set
         )
 
     def execute(self, plan: Plan, journal: Journal | None = None) -> Outcome:
@@ -60,6 +61,7 @@ class Executor:
         tally = Tally(plan)
         self._journal = journal
         if journal is not None:
+            self._shell.epoch = journal.epoch
             journal.attend(stopped=self._stop.is_set, lost=self._lock_lost, say=self._note)
         self._refuse_stale(plan, tally)
         with on_interrupt(self._ask_to_stop, self._cut):
