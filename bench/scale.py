@@ -61,7 +61,7 @@ def _row(name: str, few: Taken, many: Taken) -> tuple[str, ...]:
     times = many.seconds / few.seconds
     kept = said["ok"] and times <= MOST_TIMES_LONGER and many.peak_mib < MOST_MIB
     return (
-        f"{name} ({said['commands'] / MANY:.0f} SSH commands per host)",
+        f"{name} ({said['commands'] / MANY:.0f} commands per host)",
         *(f"{few.seconds:.2f} s", f"{many.seconds:.2f} s"),
         *(f"{times:.1f}x", f"{MOST_TIMES_LONGER:.0f}x"),
         f"{few.processor_s:.2f} -> {many.processor_s:.2f} s",
