@@ -11,7 +11,7 @@ from playbooks.place import Place, requests
 from provision.errors import EXIT_REFUSED
 
 HELP = {
-    "model": "catalogue name (default: the environment's, else mistral-7b)",
+    "model": "catalogue name instead of the environment's; alone, needs no environment",
     "env": "environment whose model, engine, region, traffic and benchmarks are taken",
     "region": "where the hosts would stand (default: the environment's, else us-east-1)",
     "instance": "only these types, by commas (default: all that the region sells)",
@@ -47,14 +47,14 @@ def compare(
     from provision.planning.cost.compare import compare as compare_types
     from provision.report import cost_compare as report
 
-    place = Place.choose(env, needed=False)
+    place = Place.choose(env, needed=model is None)
     mix, served = place.mix(input_tokens, output_tokens), place.model(model)
     question = Question(
         model=served,
         region=place.region(region),
         engine=place.engine(),
         mix=mix,
-        requests=requests(requests_per_month, tokens_per_month, mix),
+        requests=requests(requests_per_month, tokens_per_month, mix) or place.requests(),
         hours=amounts.between("--hours", hours, 1, 744),
         peak_factor=amounts.between("--peak-factor", peak_factor, 1, 100),
     )

@@ -76,13 +76,33 @@ def test_a_model_that_fits_nowhere(fleet: Fleet) -> None:
         ),
         (("--instance", "g5.xlrage"), "did you mean g5.xlarge"),
         (("--region", "mars-1"), "unknown region 'mars-1'"),
-        (("--model", "acme/llm"), "unknown model 'acme/llm'"),
+        (("--model", "mistral-8b"), "did you mean mistral-7b"),
         (("--requests-per-month", "0"), "--requests-per-month '0'"),
         (("--input-tokens", "40k"), "longer than the context"),
     ],
 )
 def test_wrong_usage(fleet: Fleet, words: tuple[str, ...], said: str) -> None:
     """Exit code 2, a message with the way out, nothing on stdout."""
-    done = fleet.run("cost.compare", *words)
+    model = () if "--model" in words else ("--model", "mistral-7b")
+    done = fleet.run("cost.compare", *model, *words)
     assert (done.code, done.out) == (2, "")
     assert said in done.err
+
+
+def test_the_chosen_environment_is_taken_where_no_model_is_named(
+    fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its model, region and traffic; nothing is asked of AWS."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "Pulumi.yaml").write_text("name: llm-fleet\n")
+    (tmp_path / "Pulumi.trial.yaml").write_text(
+        "config:\n"
+        "  aws:region: eu-west-1\n"
+        "  llm-fleet:owner: platform\n"
+        "  llm-fleet:model: {name: qwen3-8b}\n"
+        "  llm-fleet:usage: {requests_per_month: 2000000, input_tokens: 300}\n"
+    )
+    said = fleet.run("cost.compare", "--json").json
+    assert (said["model"], said["region"]) == ("qwen3-8b", "eu-west-1")
+    assert (said["input_tokens"], said["requests_per_month"]) == (300, 2_000_000)
+    assert {one["instance_type"].split(".")[0] for one in said["candidates"]} == {"g5", "p4d"}
