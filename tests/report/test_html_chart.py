@@ -104,10 +104,14 @@ def test_verdicts() -> None:
     assert [verdict(one) for one in BREAK_EVEN.crossings] == [
         "from 562k, 4\u00a0% of what it carries",
         "from 1.29M, 8\u00a0% of what it carries",
-        "from 9.36M, 60\u00a0% of what it carries",
+        "from 9.36M, 60\u00a0% of what it carries; not with the hosts that its busiest hour needs",
         "never, even full hosts cost more a request",
         "never, even full hosts cost more a request",
     ]
+    price = replace(FLEET.price, host_monthly=Decimal("462.82"), extra=Decimal(200), hosts=1)
+    assert verdict(cross(replace(FLEET, price=price), APIS[2])) == (
+        "from 4.02M, 52\u00a0% of what it carries; with the 2 hosts of its busiest hour from 6.82M"
+    )
     assert verdict(mini) == "never, the crossing lies beyond what it carries"
     grown = cross(replace(small, peak_factor=Decimal(1)), APIS[2])
     assert verdict(grown) == "not as it stands; from 59.8M with 8 hosts instead of 1"
@@ -121,7 +125,9 @@ def test_a_row_of_the_table() -> None:
     first, fourth = (rivals(BREAK_EVEN, 1_000_000)[n] for n in (0, 3))
     assert (first.api_usd, first.fleet_usd) == (Decimal(2750), Decimal("1544.56"))
     assert (first.pays_from, first.duty, first.caveat) == ("561,659", "4\u00a0%", "")
+    assert (first.sized, first.sized_hosts) == ("561,659", 2)
     assert (fourth.pays_from, fourth.duty, fourth.unverified) == ("never", "", "~")
+    assert (fourth.sized, fourth.sized_hosts) == ("never", None)
 
 
 def labels(drawn: Drawing) -> list[Label]:

@@ -103,6 +103,7 @@ def _break_even(found: BreakEven | None) -> Mapping[str, Any]:
         "drawing": _curve(found),
         "fleet_name": found.fleet.price.name,
         "mix": found.fleet.mix,
+        "peak": found.fleet.peak_factor,
         "stated": stated,
         "basis": found.assumptions,
     }

@@ -25,6 +25,8 @@ class Rival:
         caveat: what the figures do not say: why it never pays, or not as the fleet stands.
         pays_from: the same as a figure, "never" where there is none.
         duty: the crossing's share of what the fleet carries, "" where there is none.
+        sized: the crossing when there are as many hosts as the busiest hour needs, "never" where
+            there is none, and how many those are.
         api_usd: a month of the API at the assumed traffic; *fleet_usd* is the fleet's.
         unverified: the mark of a price from memory, "" otherwise.
     """
@@ -34,6 +36,8 @@ class Rival:
     per_request: Decimal
     pays_from: str
     duty: str
+    sized: str
+    sized_hosts: int | None
     caveat: str
     api_usd: Decimal
     fleet_usd: Decimal
@@ -53,6 +57,8 @@ def _rival(tone: int, crossing: Crossing, requests: int) -> Rival:
         per_request=crossing.usd_per_request,
         pays_from="never" if crossing.break_even is None else f"{crossing.break_even:,}",
         duty="" if crossing.duty is None else share(crossing.duty, 1),
+        sized="never" if crossing.sized_break_even is None else f"{crossing.sized_break_even:,}",
+        sized_hosts=crossing.sized_hosts,
         caveat=verdict(crossing) if crossing.break_even is None else "",
         api_usd=month.api_usd,
         fleet_usd=month.fleet_usd,
@@ -64,7 +70,9 @@ def verdict(crossing: Crossing) -> str:
     """When the fleet costs less than the API, in words, without a full stop."""
     if crossing.break_even is not None:
         carried = share(crossing.duty or 0, 1)
-        return f"from {count(crossing.break_even)}, {carried} of what it carries"
+        said = f"from {count(crossing.break_even)}, {carried} of what it carries"
+        ready = crossing.sized_break_even == crossing.break_even
+        return said if ready else f"{said}; {_peak(crossing)}"
     if crossing.sized_break_even is not None:
         return (
             f"not as it stands; from {count(crossing.sized_break_even)} with"
@@ -73,6 +81,14 @@ def verdict(crossing: Crossing) -> str:
     if crossing.never is Never.API_CHEAPER:
         return "never, even full hosts cost more a request"
     return "never, the crossing lies beyond what it carries"
+
+
+def _peak(crossing: Crossing) -> str:
+    """The same when there are as many hosts as the busiest hour needs."""
+    if crossing.sized_break_even is None:
+        return "not with the hosts that its busiest hour needs"
+    later = count(crossing.sized_break_even)
+    return f"with the {crossing.sized_hosts} hosts of its busiest hour from {later}"
 
 
 def chart(break_even: BreakEven) -> Chart:
