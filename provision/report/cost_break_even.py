@@ -10,6 +10,7 @@ from provision.planning.cost.break_even import BreakEven, Crossing, Fleet, Never
 from provision.planning.cost.money import cents
 from provision.planning.cost.money import text as exact
 from provision.report.cost_curve import curve, lettered
+from provision.report.html.axis import short
 from provision.report.table import table
 
 UNVERIFIED = "~"
@@ -173,13 +174,14 @@ def _asked_lines(break_even: BreakEven) -> list[str]:
 
 def _volume_lines(break_even: BreakEven) -> list[str]:
     letters = [letter for letter, _ in lettered(break_even.crossings)]
-    header = ("requests", "hosts", "duty", "fleet $", *(f"{letter} $" for letter in letters))
+    header = ("requests", "tokens", "hosts", "duty", "fleet $", *(f"{one} $" for one in letters))
     rows = []
     for requests in break_even.volumes():
         month = break_even.crossings[0].at(requests)
         fleet = (f"{month.hosts:,}", _percent(month.duty), _usd(month.fleet_usd))
         apis = [_usd(one.at(requests).api_usd) for one in break_even.crossings]
-        rows.append((f"{requests:,}", *fleet, *apis, _cheapest(break_even, requests)))
+        volume = (f"{requests:,}", short(requests * break_even.fleet.mix.tokens))
+        rows.append((*volume, *fleet, *apis, _cheapest(break_even, requests)))
     return table(rows, header=(*header, "least"), right=range(len(header)))
 
 

@@ -62,7 +62,13 @@ def capacity(
     )
     replicas = sizing.replicas_per_host
     found = measured(kept, engine, mix, replicas)
-    return found or (roofline(engine, mix, replicas) if engine else None)
+    if found is not None or engine is None:
+        return found
+    carried, gpus = roofline(engine, mix, replicas), sizing.tensor_parallel_size
+    if gpus == 1:
+        return carried
+    aside = f"; what {gpus} GPUs say to each other is not counted"
+    return replace(carried, said=carried.said + aside)
 
 
 def long_enough(settings: EngineSettings, model: Model, mix: Mix) -> EngineSettings:

@@ -134,3 +134,11 @@ def test_engines_are_sized_for_the_request() -> None:
     """A request longer than the default length lifts it; a shorter one leaves it."""
     assert long_enough(SETTINGS, MISTRAL, Mix(8000, 1000)).max_model_len == 9000
     assert long_enough(SETTINGS, MISTRAL, MIX).max_model_len == SETTINGS.max_model_len
+
+
+def test_an_engine_over_several_gpus_says_what_is_not_counted() -> None:
+    """The roofline knows nothing of the links between GPUs."""
+    on_p4d = size(model("llama-3.1-70b"), instance_type("p4d.24xlarge"), SETTINGS)
+    found = capacity(on_p4d, SETTINGS, MIX)
+    assert found is not None
+    assert found.said.endswith("what 8 GPUs say to each other is not counted")
