@@ -41,15 +41,15 @@ def preview(
 ) -> None:
     """Show the whole bill of an environment, from its Pulumi program, before anything exists."""
     from provision.planning.cost.budget import require_within
-    from provision.report import cost_bill as report
+    from provision.report import cost_bill, cost_bill_document
 
     limit = amounts.price("--max-monthly", max_monthly)
     place = Place.choose(env, needed=True)
     shown = previewed(place, usage, against=against)
     if json:
-        emit_json(report.document(shown))
+        emit_json(cost_bill_document.document(shown))
     else:
-        print(report.text(shown))
+        print(cost_bill.text(shown))
     require_within(shown.bill, limit, said="--max-monthly")
 
 

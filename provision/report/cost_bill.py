@@ -1,4 +1,4 @@
-"""What ``fab cost.preview`` says."""
+"""What ``fab cost.preview`` says to a person."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from typing import Any
 from provision.catalog.prices.price import Plan, Price, Status
 from provision.planning.cost.bill import Bill, Line, Unbilled
 from provision.planning.cost.diff import Difference
-from provision.planning.cost.document import document as bill_document
-from provision.planning.cost.document import money, plain
-from provision.planning.cost.money import text as exact
+from provision.planning.cost.document import plain
 from provision.planning.cost.per_request import PerRequest
 from provision.planning.cost.preview import Preview
 from provision.report.html.bill import Branch, Way, sources, tree, unknown_ways, ways
@@ -26,26 +24,21 @@ _ALIKE = 2  # so many resources of one kind and price become one row
 _NOTED = 40  # characters of a line with its note
 _TENTH = Decimal("0.1")
 _REFRESH = "`fab cost.refresh` asks AWS"
-_MICRO = Decimal("0.0000001")
-
-
-def document(preview: Preview) -> dict[str, Any]:
-    """The ``--json`` document; docs/cost-preview.md lists its fields."""
-    said = {
-        **bill_document(preview.bill),
-        "per_request": {
-            "stated": _each(preview.stated),
-            "full_load": _each(preview.full_load),
-        },
-        "warnings": list(preview.warnings),
-    }
-    return said if preview.difference is None else {**said, "against": _diff(preview.difference)}
 
 
 def text(preview: Preview) -> str:
-    """The same for a person, on lines of at most 100 characters."""
+    """The whole preview, on lines of at most 100 characters."""
     bill = preview.bill
-    lines = [_headline(bill), "", *_tree(bill), "", *_options(bill), "", *_per_request(preview)]
+    lines = [
+        _headline(bill),
+        f"at prices of {bill.price_date}",
+        "",
+        *_tree(bill),
+        "",
+        *_options(bill),
+        "",
+        *_per_request(preview),
+    ]
     if preview.difference is not None:
         lines += ["", *_changes(preview.difference)]
     lines += _listed("not in the total", _outside(bill))
@@ -55,18 +48,16 @@ def text(preview: Preview) -> str:
 
 
 def _headline(bill: Bill) -> str:
-    lacking = f", without {_count(bill.unpriced, 'price')}" if bill.unpriced else ""
-    return (
-        f"{bill.environment} in {bill.region}: ${bill.total:,.2f} a month{lacking}"
-        f" (prices of {bill.price_date})"
-    )
+    more = "more than " if bill.unpriced else ""
+    lacking = f", {_count(bill.unpriced, 'price')} unknown" if bill.unpriced else ""
+    return f"{bill.environment} in {bill.region}: {more}${bill.total:,.2f} a month{lacking}"
 
 
 def _tree(bill: Bill) -> list[str]:
     """A row for each line under its resource; resources alike become one row."""
     rows = [row for group in _alike(tree(bill.lines)) for row in _rows(group)]
     header = ("resource", "quantity", "", "unit price", "US$ a month")
-    rows = [header, *rows, ("total", "", "", "", f"{bill.total:,.2f}")]
+    rows = [header, *rows, ("total", "", "", "", _sum(bill.total, whole=not bill.unpriced))]
     others = len(max(table([row[1:] for row in rows], right=(0, 2, 3)), key=len))
     labelled = [(_cut(row[0], WIDEST - others - 2), *row[1:]) for row in rows]
     found = table(labelled, right=(1, 3, 4))
@@ -91,9 +82,16 @@ def _rows(group: Sequence[Branch]) -> Iterator[tuple[str, ...]]:
     if len(first.lines) == 1:
         yield _row(f"{named}: {_said(first.lines[0])}", first.lines[0], count)
         return
-    yield (named, "", "", "", f"{total:,.2f}")
+    priced = any(line.price for line in first.lines)
+    said = _sum(total, whole=not first.incomplete) if priced else "unknown"
+    yield (named, "", "", "", said)
     for line in first.lines:
         yield _row(f"  {_said(line)}", line, count)
+
+
+def _sum(usd: Decimal, *, whole: bool) -> str:
+    """A sum that leaves something out is only known to be more."""
+    return f"{'' if whole else '>'}{usd:,.2f}"
 
 
 def _row(label: str, line: Line, count: int) -> tuple[str, ...]:
@@ -186,8 +184,21 @@ def _changes(difference: Difference) -> list[str]:
 
 
 def _outside(bill: Bill) -> list[str]:
-    lacking = [f"{one.resource}: {one.reason}" for one in bill.unpriced]
-    return [*lacking, *bill.left_out]
+    """What the table itself shows as unknown is summed up; the rest as it stands."""
+    shown = {(one.resource, f"{one.name}: {one.note}") for one in bill.lines if one.price is None}
+    others = [one for one in bill.unpriced if (one.resource, one.reason) not in shown]
+    reasons = dict.fromkeys(one.note for one in bill.lines if one.price is None)
+    summed = [f"{_several(reasons)}; {_REFRESH}"] if reasons else []
+    return [*(f"{one.resource}: {one.reason}" for one in others), *summed, *bill.left_out]
+
+
+def _several(reasons: Iterable[str]) -> str:
+    """``no price for A in R is known`` and the same for B as one sentence."""
+    first, *others = reasons
+    begin, end = "no price for ", f" in {first.partition(' in ')[2]}"
+    items = [one.removeprefix(begin).removesuffix(end) for one in (first, *others)]
+    alike = all(one.startswith(begin) and one.endswith(end) for one in (first, *others))
+    return f"{begin}{', '.join(items)}{end}" if alike else "; ".join((first, *others))
 
 
 def _assumed(bill: Bill) -> list[str]:
@@ -255,37 +266,3 @@ def _count(items: Sequence[Unbilled], noun: str) -> str:
 
 def _cut(words: str, width: int) -> str:
     return words if len(words) <= width else f"{words[: width - 3]}..."
-
-
-def _each(one: PerRequest | None) -> dict[str, Any] | None:
-    if one is None:
-        return None
-    each, million = one.usd_per_request, one.usd_per_million_tokens
-    return {
-        "requests_per_month": plain(one.requests),
-        "total_monthly_usd": exact(one.usd),
-        "usd_per_request": None if each is None else plain(each.quantize(_MICRO)),
-        "usd_per_million_tokens": None if million is None else plain(million.quantize(_MICRO)),
-        "basis": one.basis,
-    }
-
-
-def _diff(difference: Difference) -> dict[str, Any]:
-    return {
-        "against": difference.against,
-        "before_usd": exact(difference.before),
-        "after_usd": exact(difference.after),
-        "difference_usd": exact(difference.difference),
-        "changes": [
-            {
-                "resource": one.resource,
-                "type": one.type,
-                "name": one.name,
-                "kind": one.kind,
-                "before_usd": money(one.before),
-                "after_usd": money(one.after),
-                "difference_usd": exact(one.difference),
-            }
-            for one in difference.changes
-        ],
-    }

@@ -16,6 +16,7 @@ from provision.planning.cost.bill import Bill
 from provision.planning.cost.diff import Change, Difference
 from provision.planning.cost.preview import Carried
 from provision.report import cost_bill
+from provision.report.cost_bill_document import document
 from tests.report.cost_samples import BILL, PREVIEW, line
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "reports" / "cost_preview.txt"
@@ -60,13 +61,13 @@ def test_an_unknown_capacity_says_why() -> None:
     carried = Carried(None, "nobody knows how fast it is")
     text = cost_bill.text(replace(PREVIEW, full_load=None, carried=carried))
     assert "full load is unknown: nobody knows how fast it is" in text
-    assert cost_bill.document(replace(PREVIEW, full_load=None))["per_request"]["full_load"] is None
+    assert document(replace(PREVIEW, full_load=None))["per_request"]["full_load"] is None
 
 
 def test_without_a_difference_there_is_no_such_field() -> None:
     """Only --against has one; as data its money is text."""
-    assert "against" not in cost_bill.document(PREVIEW)
-    against = cost_bill.document(replace(PREVIEW, difference=CHANGED))["against"]
+    assert "against" not in document(PREVIEW)
+    against = document(replace(PREVIEW, difference=CHANGED))["against"]
     assert (against["before_usd"], against["difference_usd"]) == ("1500.00", "55.39")
     assert against["changes"][1] == {
         "resource": "net",
@@ -81,9 +82,9 @@ def test_without_a_difference_there_is_no_such_field() -> None:
 
 def test_unknown_is_null_and_money_is_text() -> None:
     """Through JSON and back nothing becomes a number with a binary fraction, nor 0."""
-    document = json.loads(json.dumps(cost_bill.document(PREVIEW)))
-    unknown = [one for one in document["components"] if one["unit_price_usd"] is None]
+    said = json.loads(json.dumps(document(PREVIEW)))
+    unknown = [one for one in said["components"] if one["unit_price_usd"] is None]
     assert [(one["name"], one["monthly_usd"]) for one in unknown] == [("initialization", None)]
-    assert document["options"]["capacity-block"]["amortised_monthly_usd"] is None
-    assert all(isinstance(one["quantity"], str) for one in document["components"])
-    assert document["per_request"]["stated"]["usd_per_request"].startswith("0.00")
+    assert said["options"]["capacity-block"]["amortised_monthly_usd"] is None
+    assert all(isinstance(one["quantity"], str) for one in said["components"])
+    assert said["per_request"]["stated"]["usd_per_request"].startswith("0.00")
