@@ -41,7 +41,7 @@ HELP = {
 }
 
 
-@task(help=HELP)
+@task(help=HELP, auto_shortflags=False)
 def break_even(
     _context: Any,
     *,

@@ -25,7 +25,7 @@ HELP = {
 }
 
 
-@task(help=HELP)
+@task(help=HELP, auto_shortflags=False)
 def compare(
     _context: Any,
     *,

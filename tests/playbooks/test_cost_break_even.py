@@ -233,3 +233,11 @@ def test_a_model_that_does_not_fit(fleet: Fleet) -> None:
     said = fleet.run("cost.break-even", "--instance", "g5.xlarge", "--model", "llama-3.1-70b")
     assert (said.code, said.out) == (3, "")
     assert "the smallest type that fits is" in said.err
+
+
+def test_flags_have_no_single_letters(fleet: Fleet) -> None:
+    """There are more of them than letters, and a script should say what it means."""
+    said = fleet.run("--help", "cost.break-even").out
+    flags = [line.split()[0] for line in said.splitlines() if line.strip().startswith("-")]
+    assert len(flags) >= 22
+    assert all(flag.startswith("--") and flag[2].isalpha() for flag in flags)
