@@ -105,6 +105,7 @@ def _break_even(
         pricing=paid,
         hours=usage.hours,
         extra=beside_hosts(shown.bill),
+        extra_said="all that stands in the bill beside the hosts",
         engineering=people,
         fallback_share=usage.fallback_share,
         fallback_api=usage.fallback_api,
