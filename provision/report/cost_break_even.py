@@ -129,6 +129,8 @@ def _hourly(fleet: Fleet) -> str:
         return f"as given{more}"
     mark = UNVERIFIED if host.from_memory else ""
     said = f"{mark}{exact(host.usd_per_hour)} $/h x {hours.normalize():f} h{more}"
+    if host.low is not None and host.high is not None:
+        return f"{said}; {exact(host.low)} to {exact(host.high)} over the zones"
     return f"{said}, {_usd(host.upfront * price.hosts)} $ of it at once" if host.upfront else said
 
 

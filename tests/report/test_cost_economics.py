@@ -34,6 +34,11 @@ def test_what_is_paid_at_once_is_said() -> None:
     assert "10,364.00 $ of it at once" in said
 
 
+def test_spot_is_a_range() -> None:
+    """The median of the zones is counted; the cheapest and the dearest are said."""
+    assert "0.4423 $/h x 730 h; 0.4328 to 0.4516 over the zones" in text(pricing="spot")
+
+
 def test_overhead_and_people_are_lines_of_their_own() -> None:
     """So that nobody takes them for AWS's prices."""
     said = text(usd_per_hour=Decimal("2.10"), overhead=Decimal("0.2"), engineering=Decimal(500))
