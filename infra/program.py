@@ -77,6 +77,7 @@ def declare(
     above ``budget.max_monthly_usd``.
     """
     check(environment)
+    # Pulumi carries out what was registered even when the program fails later: so the bill first.
     bill = invoice(
         month(
             environment,
