@@ -78,12 +78,13 @@ def offer_document(offer: Offer) -> dict[str, Any]:
         "zone": offer.zone or None,
         "starts": _moment(offer.starts),
         "ends": _moment(offer.ends),
-        "term_hours": None if offer.hours is None else float(offer.hours),
+        "term_hours": _hours(offer.hours),
         "cash_now_usd": _money(offer.cash_now),
         "monthly_usd": _money(offer.monthly),
         "commitment_usd": _money(offer.commitment),
         "amortised_monthly_usd": _money(offer.amortised),
         "saving_monthly_usd": _money(offer.saving),
+        "break_even_hours": _hours(offer.break_even_hours),
         "break_even_month": offer.break_even_month,
         "cash_ahead_month": offer.cash_ahead_month,
     }
@@ -184,11 +185,10 @@ def _break_even(offer: Offer) -> str:
         return "unknown"
     if offer.kind is Kind.CAPACITY:
         return "-"
-    if offer.break_even_month is None:
+    if offer.break_even_hours is None:
         return "never"
-    if offer.kind is Kind.CAPACITY_BLOCK and offer.commitment is not None:
-        hours = offer.commitment / offer.on_demand_hourly
-        return f"hour {hours:,.0f} of {offer.hours:,.0f}"
+    if offer.kind is Kind.CAPACITY_BLOCK:
+        return f"hour {offer.break_even_hours:,.0f} of {offer.hours:,.0f}"
     return f"month {offer.break_even_month} of {offer.months:.0f}"
 
 
@@ -239,6 +239,10 @@ def _usd(usd: Decimal | None) -> str:
 
 def _money(usd: Decimal | None) -> str | None:
     return None if usd is None else text(cents(usd))
+
+
+def _hours(hours: Decimal | None) -> float | None:
+    return None if hours is None else round(float(hours), 2)
 
 
 def _moment(moment: datetime | None) -> str | None:

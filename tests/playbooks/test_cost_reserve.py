@@ -165,6 +165,7 @@ def test_a_look_as_json(fab: Fab) -> None:
             "commitment_usd": "10364.00",
             "amortised_monthly_usd": "863.67",
             "saving_monthly_usd": "605.09",
+            "break_even_hours": 5151.09,
             "break_even_month": 8,
             "cash_ahead_month": 8,
         }

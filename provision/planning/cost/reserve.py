@@ -82,9 +82,9 @@ class Offer:
         return None if there is None else there - self.amortised
 
     @property
-    def break_even_month(self) -> int | None:
-        """The month of the term at whose end on-demand instances would have cost as much as the
-        whole commitment: who stops before had better not have committed.
+    def break_even_hours(self) -> Decimal | None:
+        """Hours after which on-demand instances would have cost as much as the whole commitment:
+        who stops before had better not have committed.
 
         None when that never happens within the term, when there is no term, or when the on-demand
         price is unknown.
@@ -92,6 +92,13 @@ class Offer:
         if self.commitment is None or self.hours is None or not self.on_demand_hourly:
             return None
         if self.commitment > self.on_demand_hourly * self.hours:
+            return None
+        return self.commitment / self.on_demand_hourly
+
+    @property
+    def break_even_month(self) -> int | None:
+        """The month of the term in which that happens; None as above."""
+        if self.commitment is None or not self.on_demand_hourly or self.break_even_hours is None:
             return None
         month = self.commitment / (self.on_demand_hourly * HOURS_PER_MONTH)
         return max(1, int(month.to_integral_value(ROUND_CEILING)))

@@ -159,6 +159,7 @@ def test_a_block_is_cash_for_its_hours() -> None:
     assert (offers[0].hours, offers[0].commitment) == (168, Decimal("3978.24"))
     assert cents(offers[0].amortised) == Decimal("17286.40")
     assert offers[0].on_demand_hourly == Decimal("43.915284")
+    assert round(offers[0].break_even_hours or 0, 1) == Decimal("90.6")
     assert offers[0].break_even_month == 1
 
 
