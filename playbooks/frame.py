@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -26,10 +27,13 @@ def task(*arguments: Any, **options: Any) -> Callable[[F], F]:
         @functools.wraps(function)
         def guarded(*args: Any, **kwargs: Any) -> Any:
             try:
-                return function(*args, **kwargs)
+                return _said_in_full(function, *args, **kwargs)
             except FleetError as error:
                 print(f"error: {error}", file=sys.stderr)
                 raise Exit(code=error.exit_code) from error
+            except BrokenPipeError as error:
+                _stop_printing()
+                raise Exit(code=EXIT_FAILED) from error
             except KeyboardInterrupt as error:
                 print("interrupted", file=sys.stderr)
                 raise Exit(code=EXIT_FAILED) from error
@@ -38,6 +42,20 @@ def task(*arguments: Any, **options: Any) -> Callable[[F], F]:
         return wrapped
 
     return decorate
+
+
+def _said_in_full(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """What a task prints leaves here, not at Python's end, where nobody can answer for it."""
+    try:
+        return function(*args, **kwargs)
+    finally:
+        sys.stdout.flush()
+
+
+def _stop_printing() -> None:
+    """Whoever reads (`| head`, a pager) has seen enough: what is left to say goes nowhere, so that
+    Python does not complain at its end either."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def emit_json(value: Any) -> None:
