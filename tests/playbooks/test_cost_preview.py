@@ -97,6 +97,13 @@ def test_a_person_reads_it_in_a_terminal_of_a_hundred_columns(fab: Fab, env: str
     assert f"${total} a month" in lines[0]
 
 
+def test_the_page_shows_what_is_printed(fab: Fab) -> None:
+    """The sample in docs/cost-preview.md is today's output for prod."""
+    page = (ROOT / "docs" / "cost-preview.md").read_text()
+    sample = page.split("```text\n")[1].split("\n```")[0]
+    assert fab("--env", "prod").out.startswith(sample + "\n")
+
+
 def test_usage_is_what_it_was_said_to_be(fab: Fab) -> None:
     """Over the environment's own, with units as people write them."""
     usage = "requests_per_month=5M, output_tokens=300, fallback_share=2%, fallback_api=gpt-4o"
@@ -234,8 +241,6 @@ def test_it_needs_no_credentials_and_no_network(tmp_path: Path) -> None:
     clean = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "AWS_EC2_METADATA_DISABLED": "true"}
     program = str(Path(sys.executable).parent / "fab")
     words = [program, "cost.preview", "--env", "prod", "--json"]
-    ended = subprocess.run(
-        words, cwd=ROOT, env=clean, capture_output=True, text=True, check=False
-    )
+    ended = subprocess.run(words, cwd=ROOT, env=clean, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     assert Decimal(json.loads(ended.stdout)["total_monthly_usd"]) > 1000

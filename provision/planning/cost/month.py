@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
@@ -66,6 +66,16 @@ class Month:
     def hosts(self) -> int:
         """How many hosts run."""
         return sum(group.hosts for group in self.groups)
+
+    def grown(self) -> Month:
+        """The same month with every group as large as it may become."""
+        resources = tuple(
+            replace(each, inputs={**each.inputs, "desiredCapacity": each.inputs["maxSize"]})
+            if each.type == _GROUP
+            else each
+            for each in self.resources
+        )
+        return replace(self, resources=resources)
 
     def count(self, type_: str) -> int:
         """How many resources are of *type_*."""

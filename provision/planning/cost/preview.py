@@ -59,6 +59,7 @@ def preview(
 
 def _warnings(month: Month, bill: Bill, carried: Carried, today: date) -> Iterator[str]:
     yield from _traffic(month, carried, today)
+    yield from _growth(month)
     limit = month.environment.budget.max_monthly_usd
     if limit is not None and bill.total > Decimal(str(limit)):
         yield (
@@ -69,6 +70,14 @@ def _warnings(month: Month, bill: Bill, carried: Carried, today: date) -> Iterat
         yield old
     if any(line.price and line.price.origin.status is Status.MEMORY for line in bill.lines):
         yield "prices marked ~ are from memory: nobody has verified them"
+
+
+def _growth(month: Month) -> Iterator[str]:
+    """What the group may become without anybody asking again."""
+    most = sum(group.max_hosts for group in month.groups)
+    if most > month.hosts:
+        grown = invoice(month.grown()).total
+        yield f"the group may grow to {most} hosts: ${grown:,.2f} a month, if they stay"
 
 
 def _traffic(month: Month, carried: Carried, today: date) -> Iterator[str]:

@@ -93,7 +93,7 @@ def declared(type_: str, name: str = "it", **inputs: Any) -> Declared:
 
 
 def fleet(
-    hosts: int = 2, *, zones: int = 2, template: Mapping[str, Any] | None = None
+    hosts: int = 2, *, most: int = 2, zones: int = 2, template: Mapping[str, Any] | None = None
 ) -> tuple[Declared, Declared]:
     """A group and its launch template."""
     disk = {"deviceName": "/dev/sda1", "ebs": {"volumeType": "gp3", "volumeSize": 100}}
@@ -103,7 +103,7 @@ def fleet(
             "aws:autoscaling/group:Group",
             "hosts",
             minSize=hosts,
-            maxSize=2 * hosts,
+            maxSize=most,
             launchTemplate={"id": "template", "version": "1"},
             vpcZoneIdentifiers=[f"subnet-{n}" for n in range(zones)],
         ),

@@ -127,7 +127,7 @@ def test_a_fallback_that_nobody_knows_names_the_nearest() -> None:
 
 def test_the_assumptions_name_every_key_and_what_follows() -> None:
     """Keys are those that --usage takes."""
-    bill = invoice(of(PROGRAM))
+    bill = invoice(of((*fleet(most=4), BALANCER)))
     assert bill.assumptions["requests_per_month"] == "1000000"
     assert bill.assumptions["internet_share"] == "1 if internet-facing, else 0"
     assert bill.assumptions["hosts"] == "2; the group may grow to 4"

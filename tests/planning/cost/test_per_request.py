@@ -88,3 +88,10 @@ def test_what_a_person_should_mind() -> None:
 def test_young_verified_prices_within_the_budget_need_no_warning() -> None:
     """Silence is the usual case."""
     assert preview(MONTH, Carried(2_000_000, "measured"), today=TODAY).warnings == ()
+
+
+def test_a_group_that_may_grow_says_what_it_would_cost() -> None:
+    """Four hosts of a dollar an hour, and their disks."""
+    shown = preview(of(fleet(most=4)), Carried(2_000_000, "measured"), today=TODAY)
+    assert shown.bill.total == 1660
+    assert shown.warnings == ("the group may grow to 4 hosts: $3,320.00 a month, if they stay",)
