@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import NoReturn, TypeVar
 
@@ -18,6 +18,7 @@ from provision.planning.lock import RENEW_S, TTL_S
 T = TypeVar("T")
 Say = Callable[[str], None]
 
+GATHER_S = 0.2
 RETRY_S = 2.0
 GIVE_UP_S = 300.0  # no step begins unwritten: so long S3 may be away before the run ends
 _CLOSING_S = 30.0
@@ -36,8 +37,8 @@ class Journal:
         self._lock, self._etag = taken.lock, taken.etag
         self._entries: list[Entry] = []
         self._made = self._written = 0  # changes of the entries
-        self._changing = threading.Lock()
-        self._writing = threading.Lock()
+        self._state = threading.Condition()
+        self._pen_taken = False  # one writes at a time
         self._lost: LockLost | None = None
         self._taken_away = False
         self._away_since: float | None = None
@@ -80,7 +81,7 @@ class Journal:
 
     def begin(self, wave: str, host: str, step: str) -> int:
         """Write that a step begins, and its number. When this returns the entry stands in S3."""
-        with self._changing:
+        with self._state:
             self._entries.append(Entry(wave, host, step, self._now()))
             number = len(self._entries) - 1
             self._made += 1
@@ -93,8 +94,8 @@ class Journal:
         return number
 
     def end(self, number: int, *, failed: str | None = None) -> None:
-        """Note how a step ended; it is written at once, but nobody waits for it."""
-        with self._changing:
+        """Note how a step ended; it is written in a moment, but nobody waits for it."""
+        with self._state:
             entry = self._entries[number]
             self._entries[number] = replace(entry, ended=self._now(), failed=failed)
             self._made += 1
@@ -106,7 +107,7 @@ class Journal:
 
     def renew(self) -> None:
         """Write what is not written yet; without such, renew the lock when it is due."""
-        with self._writing:
+        with self._pen():
             due = self._clock.monotonic() - self._heard_at >= RENEW_S
             if self._lost or (not due and self._written == self._made):
                 return
@@ -125,7 +126,7 @@ class Journal:
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join()
-        with self._writing:
+        with self._pen():
             until = self._clock.monotonic() + _CLOSING_S
             while not self._taken_away:
                 try:
@@ -145,26 +146,53 @@ class Journal:
     def _beat(self) -> None:
         while not self._closing.is_set():
             self._wake.wait(RENEW_S if self._away_since is None else RETRY_S)
-            self._wake.clear()
-            if not self._closing.is_set():
+            if not self._closing.wait(GATHER_S):  # the next step's begin may take the end along
+                self._wake.clear()
                 self.renew()
 
     def _write(self, made: int) -> None:
-        with self._writing:  # whoever waited here may find its entry written by another
-            while self._written < made:
-                if self._lost:
-                    raise self._lost
-                try:
-                    self._put()
-                except CloudError as error:
-                    if self._stopped():
-                        raise
-                    self._complain(error)
-                    self._clock.sleep(RETRY_S)
+        while not self._written_by_another(made):
+            try:
+                self._put()
+            except CloudError as error:
+                if self._stopped():
+                    raise
+                self._complain(error)
+                self._clock.sleep(RETRY_S)
+            finally:
+                self._lay_pen_down()
+
+    def _written_by_another(self, made: int) -> bool:
+        """Wait for whoever writes now; without True the pen is ours."""
+        with self._state:
+            self._state.wait_for(
+                lambda: not self._pen_taken or self._written >= made or self._lost is not None
+            )
+            if self._written >= made:
+                return True
+            if self._lost:
+                raise self._lost
+            self._pen_taken = True
+            return False
+
+    @contextmanager
+    def _pen(self) -> Iterator[None]:
+        with self._state:
+            self._state.wait_for(lambda: not self._pen_taken)
+            self._pen_taken = True
+        try:
+            yield
+        finally:
+            self._lay_pen_down()
+
+    def _lay_pen_down(self) -> None:
+        with self._state:
+            self._pen_taken = False
+            self._state.notify_all()
 
     def _put(self, ending: Ending | None = None, error: str | None = None) -> None:
         """Write all there is. Raises LockLost, or CloudError when it may help to try again."""
-        with self._changing:
+        with self._state:
             entries, made = tuple(self._entries), self._made
         new = replace(self._lock, run=replace(self._lock.run, entries=entries))
         new = (
