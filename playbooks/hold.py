@@ -57,10 +57,19 @@ def holding(session: Session, plan: Plan, *, task: str, before: Future[Seen]) ->
 
 def caller(session: Session) -> Who:
     """Who types, and where."""
-    import getpass
     import socket
 
     from provision.planning.journal import Who
 
-    name = f"{getpass.getuser()}@{socket.gethostname().partition('.')[0]}"
+    name = f"{_user()}@{socket.gethostname().partition('.')[0]}"
     return Who(name, session.cloud.identity())
+
+
+def _user() -> str:
+    import getpass
+    import os
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container under a number that has no name
+        return f"uid-{os.getuid()}"

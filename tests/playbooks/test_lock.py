@@ -13,6 +13,7 @@ from provision.executor.lock_store import LockStore
 from provision.planning import lock
 from provision.planning.journal import Ending, Errand, Who
 from provision.planning.lock import LOCK
+from provision.planning.plan import Plan
 from provision.testing import samples
 from tests.playbooks.conftest import Fleet
 
@@ -250,3 +251,22 @@ def test_only_the_last_ones(fleet: Fleet) -> None:
         ended(fleet)
     said: list[dict[str, Any]] = json.loads(fleet.run("history", "--last", "2", "--json").out)
     assert [run["epoch"] for run in said] == [3, 2]
+
+
+def test_somebody_without_a_name(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container that runs under a number: the number is the name."""
+
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found: 4711")
+
+    monkeypatch.setattr("getpass.getuser", nobody)
+    monkeypatch.setattr("os.getuid", lambda: 4711)
+    fleet.run("deploy", "--yes")
+    assert fleet.run("lock.status", "--json").json["owner"] == "uid-4711@laptop"
+
+
+def test_nothing_is_carried_out_without_the_lock(fleet: Fleet) -> None:
+    """A task that forgot it is a bug, and changes nothing."""
+    with pytest.raises(RuntimeError, match="without the environment's lock"):
+        import_module("playbooks.rolling").carry_out(fleet.session(), Plan("it"))
+    assert fleet.cloud.log == []
