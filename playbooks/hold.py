@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from playbooks.frame import progress
 from playbooks.session import Session
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def holding(session: Session, plan: Plan, *, task: str, before: Future[Seen]) ->
     from provision.executor.lock_store import LockStore
     from provision.executor.locked import locked
     from provision.planning.journal import errand
+    from provision.report.history import ending
 
     with locked(
         LockStore(session.cloud),
@@ -48,6 +50,9 @@ def holding(session: Session, plan: Plan, *, task: str, before: Future[Seen]) ->
         token=secrets.token_hex(8),
         planned_at=before.result().settled_epoch,
     ) as work:
+        if work.buried is not None:
+            dead = work.buried
+            progress(f"taking over from {dead.who}: {dead.what.purpose}: {ending(dead)}")
         session.work = work
         try:
             yield

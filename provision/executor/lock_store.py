@@ -18,11 +18,15 @@ _READS_AT_ONCE = 8
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A lock that is ours, the ETag of its document, and the server's clock when it was taken."""
+    """A lock that is ours, the ETag of its document, and the server's clock when it was taken.
+
+    ``buried`` is the run of a dead holder that was closed on the way.
+    """
 
     lock: Lock
     etag: str
     at: float
+    buried: Run | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +79,15 @@ class LockStore:
             raise
 
     def _take(self, *, who: Who, what: Errand, token: str, planned_at: int | None) -> Taken:
+        buried = None
         for _ in range(_ATTEMPTS):
             seen = self.look()
             lock.refuse_held(seen, environment=self.environment)
             try:
                 if seen.lock is not None and seen.state is State.EXPIRED:
-                    self.write(lock.died(seen.lock, seen, by=who), seen.etag)
+                    dead = lock.died(seen.lock, seen, by=who)
+                    self.write(dead, seen.etag)
+                    buried = dead.run
                     continue
                 lock.refuse_moved(seen, planned_at=planned_at)
                 epoch = 1 + self._last_epoch(seen)
@@ -88,7 +95,7 @@ class LockStore:
                 written = self.write(mine, seen.etag)
             except Conflict:
                 continue  # somebody was quicker: look again
-            return Taken(mine, written.etag, written.at)
+            return Taken(mine, written.etag, written.at, buried)
         raise Refused(
             "too many ask for the lock at once; nothing was changed",
             hint="run the same command again",

@@ -11,14 +11,18 @@ from provision.executor.interrupts import on_interrupt
 from provision.executor.journal import Journal, first_line
 from provision.executor.lock_store import LockStore
 from provision.executor.outcome import Outcome
-from provision.planning.journal import Ending, Errand, Who
+from provision.planning.journal import Ending, Errand, Run, Who
 
 
 @dataclass(slots=True)
 class Work:
-    """What is done under one hold of the lock: its journal, and what came of each Plan."""
+    """What is done under one hold of the lock: its journal, and what came of each Plan.
+
+    ``buried`` is the run of a dead holder whose lock was taken over.
+    """
 
     journal: Journal
+    buried: Run | None = None
     outcomes: list[Outcome] = field(default_factory=list)
 
 
@@ -36,10 +40,9 @@ def locked(
 
     Raises LockHeld and PlanError as :meth:`LockStore.take` does, nothing being changed.
     """
-    journal = Journal(
-        store, store.take(who=who, what=what, token=token, planned_at=planned_at), clock
-    )
-    work = Work(journal)
+    taken = store.take(who=who, what=what, token=token, planned_at=planned_at)
+    journal = Journal(store, taken, clock)
+    work = Work(journal, taken.buried)
     try:
         journal.start()
         yield work

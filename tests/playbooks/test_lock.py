@@ -139,7 +139,12 @@ class TestDeploy:
         """A minute of the server's after it was last heard of."""
         taken(fleet)
         fleet.cloud.server_time += 61
-        assert fleet.run("deploy", "--yes").code == 0
+        said = fleet.run("deploy", "--yes")
+        assert said.code == 0
+        assert (
+            "taking over from bob@desk (user/bob): deploy r-2 (mistral-7b) to test: died: not heard"
+            " of for 61 s\n"
+        ) in said.err
         mine, dead = fleet.run("history", "--json").json
         assert (mine["ending"], dead["ending"]) == ("done", "died")
         assert dead["closed_by"] == "anna@laptop (user/anna)"
