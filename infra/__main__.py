@@ -10,11 +10,16 @@ from infra.operator_key import read_public_key
 from infra.program import declare
 from provision.catalog.prices.load import FOLDER
 from provision.config.load import load
+from provision.errors import FleetError
 
 PROJECT = Path(__file__).resolve().parent.parent
 
-environment = load(pulumi.get_stack(), folder=PROJECT)
-for name, value in declare(
-    environment, public_key=read_public_key(environment.access), prices=PROJECT / FOLDER
-).items():
+try:
+    environment = load(pulumi.get_stack(), folder=PROJECT)
+    key = read_public_key(environment.access)
+    outputs = declare(environment, public_key=key, prices=PROJECT / FOLDER)
+except FleetError as error:
+    # Pulumi shows the message of this one alone, of any other the whole traceback.
+    raise pulumi.RunError(str(error)) from error
+for name, value in outputs.items():
     pulumi.export(name, value)

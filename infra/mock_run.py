@@ -33,7 +33,7 @@ def run_program(
     quiet = logging.getLogger("llm-fleet.pulumi")
     quiet.addHandler(logging.NullHandler())
     quiet.propagate = False
-    with _event_loop() as loop:
+    with event_loop() as loop:
         try:
             _forget()
             mocks.set_mocks(
@@ -45,7 +45,7 @@ def run_program(
                 monitor=monitor,
             )
             _forget()
-            loop.run_until_complete(run_in_stack(_answering_nothing(program)))
+            loop.run_until_complete(run_in_stack(answering_nothing(program)))
         finally:
             _forget()
             _drop_unfinished(loop)
@@ -72,20 +72,8 @@ def run_apart(work: Callable[[], None]) -> None:
         raise failures[0]
 
 
-def plain(value: Any) -> Any:
-    """Inputs without Pulumi's wrapping: secrets opened, whole numbers whole, absent ones gone."""
-    value = rpc.unwrap_rpc_secret(value) if rpc.is_rpc_secret(value) else value
-    if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items() if item is not None}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value
-
-
 @contextmanager
-def _event_loop() -> Iterator[asyncio.AbstractEventLoop]:
+def event_loop() -> Iterator[asyncio.AbstractEventLoop]:
     """A loop for one run, and one for each of its threads: the SDK opens those and leaves them."""
     loops = [asyncio.new_event_loop()]
 
@@ -107,21 +95,33 @@ def _event_loop() -> Iterator[asyncio.AbstractEventLoop]:
             loop.close()
 
 
-def _drop_unfinished(loop: asyncio.AbstractEventLoop) -> None:
-    """After a failure resources still wait for those that will never be made."""
-    waiting = asyncio.all_tasks(loop)
-    for task in waiting:
-        task.cancel()
-    loop.run_until_complete(asyncio.gather(*waiting, return_exceptions=True))
-
-
-def _answering_nothing(program: Callable[[], object]) -> Callable[[], None]:
+def answering_nothing(program: Callable[[], object]) -> Callable[[], None]:
     """The SDK would await what a program returns."""
 
     def run() -> None:
         program()
 
     return run
+
+
+def plain(value: Any) -> Any:
+    """Inputs without Pulumi's wrapping: secrets opened, whole numbers whole, absent ones gone."""
+    value = rpc.unwrap_rpc_secret(value) if rpc.is_rpc_secret(value) else value
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+def _drop_unfinished(loop: asyncio.AbstractEventLoop) -> None:
+    """After a failure resources still wait for those that will never be made."""
+    waiting = asyncio.all_tasks(loop)
+    for task in waiting:
+        task.cancel()
+    loop.run_until_complete(asyncio.gather(*waiting, return_exceptions=True))
 
 
 def _forget() -> None:
