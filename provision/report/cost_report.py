@@ -35,7 +35,8 @@ def document(report: Report, path: Path) -> dict[str, Any]:
 def text(report: Report, path: Path) -> str:
     """The same for a person: where it is, and what the headline says."""
     bill, found = report.bill, report.break_even
-    lines = [f"{path}: ${bill.total:,.2f} a month for {bill.environment}"]
+    least = "over " if bill.unpriced else ""
+    lines = [f"{path}: {least}${bill.total:,.2f} a month for {bill.environment}"]
     if bill.unpriced:
         lines.append(f"  {len(bill.unpriced)} without a known price, named in the file")
     lines += [_pays(one) for one in (found.crossings if found else ())]

@@ -77,7 +77,7 @@ def test_its_own_words(
     )
     lines = capsys.readouterr().out.splitlines()
     assert lines[:2] == [
-        f"{path}: $1,544.56 a month for prod",
+        f"{path}: over $1,544.56 a month for prod",
         "  1 without a known price, named in the file",
     ]
     assert lines[3] == "  pays against 0.01/0.02: never, even full hosts cost more a request"

@@ -127,17 +127,37 @@ def test_a_report_without_anything_to_compare() -> None:
 
 
 def test_an_unknown_price_is_not_zero() -> None:
-    """The line says unknown, its resource that something is missing, the headline how much."""
+    """The line says unknown, its resource that there is more, the headline that it costs more."""
     said = page(REPORT)
-    assert "1 item without a known price not included." in said
-    assert "and an unknown" in said
-    row = next(
+    assert "No price is known for 1 of the bill&#39;s items: it costs more than is shown" in said
+    assert "over $1,545" in said
+    assert "Total of what has a price" in said
+    [row] = [
         line
         for line in said.splitlines()
-        if "initialization</" in line or ">initialization<" in line
-    )
+        if line.startswith('<tr class="line"') and ">initialization<" in line
+    ]
     assert row.count("unknown") == 3
     assert "$0.00" not in row
+    cache = next(branch for branch in bills.tree(LINES) if branch.resource == "cache")
+    assert (cache.known, cache.incomplete) == (Decimal("6.40"), True)
+    nothing = replace(cache, lines=tuple(line for line in cache.lines if line.price is None))
+    assert (nothing.known, nothing.incomplete) == (None, False)
+
+
+def test_a_warning_is_said_once() -> None:
+    """Bill, break-even and comparison find the same prices old, each in its own words."""
+    old = "days old: `fab cost.refresh` asks AWS for today's"
+    aged = replace(
+        REPORT,
+        preview=replace(PREVIEW, warnings=(f"prices are of 2026-05, 174 {old}", "beware")),
+        break_even=replace(
+            BREAK_EVEN, warnings=(f"on-demand: prices are of 2026-01..2026-05, 174 {old}",)
+        ),
+    )
+    said = page(aged)
+    assert said.count("174 days old: <code>fab cost.refresh</code> asks") == 1
+    assert "<li>beware</li>" in said
 
 
 def test_the_tree_adds_up() -> None:
@@ -152,7 +172,7 @@ def test_the_tree_adds_up() -> None:
         "cache",
         "endpoint-s3",
     ]
-    assert [b.resource for b in branches if b.incomplete] == ["cache"]
+    assert [branch.resource for branch in branches if branch.incomplete] == ["cache"]
 
 
 def test_the_bar_is_the_whole() -> None:

@@ -18,7 +18,7 @@ REST = "everything else"
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """A resource and what is billed for it. *total* adds up the lines with a price."""
+    """A resource and what is billed for it."""
 
     resource: str
     type: str
@@ -26,13 +26,18 @@ class Branch:
 
     @property
     def total(self) -> Decimal:
-        """US dollars a month."""
+        """US dollars a month: the lines with a price, added up."""
         return sum((line.monthly or ZERO for line in self.lines), ZERO)
 
     @property
+    def known(self) -> Decimal | None:
+        """The same; None when no line has a price."""
+        return self.total if any(line.price for line in self.lines) else None
+
+    @property
     def incomplete(self) -> bool:
-        """Whether a line has no price, so that the total says too little."""
-        return any(line.price is None for line in self.lines)
+        """Whether some lines have a price and others none, so that the total says too little."""
+        return len({line.price is None for line in self.lines}) > 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,9 +25,10 @@ class Fact:
 def cost(preview: Preview) -> Fact:
     """As the environment buys, one request of it, and the cheapest commitment that is known."""
     bill, stated = preview.bill, preview.stated
-    said = [
-        f"{exact_usd(stated.usd_per_request)} a request at the assumed {count(stated.requests)}."
-    ]
+    said = []
+    if stated.usd_per_request is not None:
+        one = exact_usd(stated.usd_per_request)
+        said.append(f"{one} a request at the assumed {count(stated.requests)}.")
     best = cheapest_commitment(bill.options)
     if best and best.amortised is not None:
         cash = f", {whole_usd(best.upfront)} of it paid in advance" if best.upfront else ""
@@ -36,9 +37,8 @@ def cost(preview: Preview) -> Fact:
         said.append(f"{price} with the cheapest known commitment ({how}){cash}.")
     else:
         said.append("No price of a commitment is known for it.")
-    if bill.unpriced:
-        said.append(f"{_many(len(bill.unpriced), 'item')} without a known price not included.")
-    return Fact("What it costs", whole_usd(bill.total), "a month", tuple(said))
+    least = "over " if bill.unpriced else ""
+    return Fact("What it costs", f"{least}{whole_usd(bill.total)}", "a month", tuple(said))
 
 
 def pays(break_even: BreakEven | None) -> Fact:
@@ -88,10 +88,6 @@ def _busy(fleet: Fleet, asked: int) -> str:
     if needed > hosts:
         return f"{busy}: its busiest hour needs {needed} hosts, there are {hosts}."
     return f"{busy}, and its busiest hour fits."
-
-
-def _many(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def _verdicts(crossings: Sequence[Crossing]) -> tuple[str, ...]:

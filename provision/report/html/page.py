@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -18,6 +19,9 @@ from provision.report.html import bill as bills
 from provision.report.html import chart, comparison, headline, rivals
 from provision.report.html.template import render
 from provision.report.html.words import share
+
+_LACKING = ": it costs more than is shown here, and pays later"
+_AGE = re.compile(r"^.*prices are of .*(?=\b[\d,]+ days old)")
 
 
 @dataclass(frozen=True)
@@ -66,17 +70,19 @@ def page(report: Report) -> str:
 
 
 def _cautions(report: Report) -> list[str]:
-    """What a reader must know before quoting a figure, each once: the parts of a report say of the
-    same prices that they are old, each in front with what it took from them."""
+    """What a reader must know before quoting a figure. The parts of a report say of the same
+    prices that they are old, each in its own words: once is enough."""
+    unpriced = len(report.bill.unpriced)
     said = [
+        *([f"No price is known for {unpriced} of the bill's items{_LACKING}"] if unpriced else []),
         *report.preview.warnings,
         *(report.break_even.warnings if report.break_even else ()),
         *(report.comparison.warnings if report.comparison else ()),
     ]
-    found: list[str] = []
+    found: dict[str, str] = {}
     for one in said:
-        found += [] if any(one.endswith(known) for known in found) else [one]
-    return found
+        found.setdefault(_AGE.sub("", one), one)
+    return list(found.values())
 
 
 def _bill(bill: Bill) -> Mapping[str, Any]:
