@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from playbooks.config import ENV_HELP
 from playbooks.frame import confirm, emit_json, finish, progress, task
-from playbooks.hold import glance, holding
+from playbooks.hold import glance, holding, tell_who_works
 from playbooks.rolling import PACE_HELP, carry_out, pace_of, roll
 from playbooks.session import Session
 from provision.errors import EXIT_DONE, EXIT_FAILED
@@ -54,6 +54,8 @@ def deploy(
         )
         if not json:
             print(plan_report.text(plan))
+        if plan:
+            tell_who_works(before)
         outcomes: list[Outcome] = []
         late: list[Outcome] = []
         if plan and not dry_run and (yes or confirm("Go on?")):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from playbooks.frame import progress
 from playbooks.session import Session
+from provision.errors import FleetError
 
 if TYPE_CHECKING:
     from provision.planning.journal import Who
@@ -26,6 +27,17 @@ def glance(session: Session) -> Future[Seen]:
         return pool.submit(store.look)
     finally:
         pool.shutdown(wait=False)
+
+
+def tell_who_works(before: Future[Seen]) -> None:
+    """Name whoever holds the lock, so that nobody is asked first and refused then."""
+    from provision.planning.lock import State
+
+    with suppress(FleetError):  # who only looks at a plan needs no right to see the lock
+        seen = before.result()
+        if seen.lock is not None and seen.state is State.HELD:
+            run = seen.lock.run
+            progress(f"{run.who} is at work: {run.what.purpose}, since {run.begun}")
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from playbooks.config import ENV_HELP
 from playbooks.frame import confirm, progress, task
-from playbooks.hold import glance, holding
+from playbooks.hold import glance, holding, tell_who_works
 from playbooks.rolling import PACE_HELP, pace_of, roll, tell
 from playbooks.session import Session
 from provision.errors import UsageError
@@ -62,6 +62,8 @@ def rolling_restart(
         )
         if not json:
             print(plan_report.text(plan))
+        if plan:
+            tell_who_works(before)
         outcomes: list[Outcome] = []
         if plan and not dry_run and (yes or confirm("Go on?")):
             with holding(session, plan, task="rolling-restart", before=before):

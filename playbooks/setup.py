@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from playbooks.config import ENV_HELP
 from playbooks.frame import confirm, emit_json, finish, progress, task
-from playbooks.hold import glance, holding
+from playbooks.hold import glance, holding, tell_who_works
 from playbooks.rolling import carry_out
 from playbooks.session import Session
 from provision.errors import PlanError
@@ -42,6 +42,8 @@ def setup(
         plan = plan_for(session, hosts=hosts)
         if not json:
             print(plan_report.text(plan))
+        if plan:
+            tell_who_works(before)
         outcome = None
         if plan and not dry_run and (yes or confirm("Go on?")):
             with holding(session, plan, task="setup", before=before):

@@ -93,6 +93,19 @@ class TestDeploy:
         assert fleet.run(*words).code == 0
         assert fleet.cloud.objects == before
 
+    def test_who_is_at_work_is_named_before_anybody_is_asked(
+        self, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The question comes with it; so does a dry run, also where the lock may not be seen."""
+        taken(fleet)
+        note = "bob@desk (user/bob) is at work: deploy r-2 (mistral-7b) to test, since 2027-01-15"
+        monkeypatch.setattr(import_module("playbooks.deploy"), "confirm", lambda _question: False)
+        assert note in fleet.run("deploy").err
+        assert note in fleet.run("deploy", "--dry-run").err
+        fleet.cloud.failures["get_stamped"] = CloudError("AccessDenied")
+        said = fleet.run("deploy", "--dry-run")
+        assert (said.code, note in said.err) == (0, False)
+
     def test_nothing_to_do_takes_no_lock(self, fleet: Fleet) -> None:
         """The second deploy leaves no record, and does not ask who types."""
         fleet.run("deploy", "--yes")
