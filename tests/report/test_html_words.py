@@ -53,11 +53,17 @@ def test_volumes(value: float, said: str) -> None:
 
 
 def test_shares() -> None:
-    """A little is not nothing, and nothing has no share."""
+    """A little is not nothing, nearly all is not all, and nothing has no share."""
     assert words.share(1, 1000) == "<1\u00a0%"
     assert words.share(Decimal("0.6"), 1) == "60\u00a0%"
     assert words.share(0, 10) == "0\u00a0%"
     assert words.share(1, 0) == ""
+    assert [words.share(part, 1000) for part in (994, 996, 1000, 1290)] == [
+        "99\u00a0%",
+        ">99\u00a0%",
+        "100\u00a0%",
+        "129\u00a0%",
+    ]
     assert [words.change(Decimal(v)) for v in ("-0.366", "0.1", "0.001")] == [
         "−37\u00a0%",
         "+10\u00a0%",

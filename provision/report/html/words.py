@@ -84,10 +84,12 @@ def count(value: Decimal | float | int | None) -> str:
 
 
 def share(part: Decimal | float, whole: Decimal | float) -> str:
-    """Per cent without digits: ``38 %``, ``<1 %``; "" of nothing."""
+    """Per cent without digits: ``38 %``, ``<1 %``, ``>99 %``; "" of nothing."""
     if not whole:
         return ""
     per_cent = float(part) / float(whole) * 100
+    if 99.5 <= per_cent < 100:
+        return f">99{_BLANK}%"
     return f"<1{_BLANK}%" if 0 < per_cent < 1 else f"{per_cent:.0f}{_BLANK}%"
 
 
