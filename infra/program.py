@@ -104,7 +104,7 @@ def month(environment: Environment, book: PriceBook, usage: Usage) -> Month:
         region=environment.region,
         stack=environment.name,
     )
-    return Month(environment, usage, book, found, weights_gb(environment))
+    return Month(environment, usage, book, found, usage.weights_gb or weights_gb(environment))
 
 
 def _everything(

@@ -216,6 +216,7 @@ class UsageSettings:
     releases_per_month: int = 4
     image_gb: float = 10.0
     images_stored: int = 3
+    weights_gb: float | None = None
     weights_revisions: int = 2
     snapshot_changed_share: float = 0.05
 

@@ -224,6 +224,7 @@ RULES: dict[str, Rule] = {
     "usage.releases_per_month": between(0, 10_000, "releases"),
     "usage.image_gb": between(0.1, 1000, "GB"),
     "usage.images_stored": between(1, 1000, "images"),
+    "usage.weights_gb": between(0.01, 100_000, "GB"),
     "usage.weights_revisions": between(1, 100, "revisions"),
     "usage.snapshot_changed_share": between(0, 1, "(a share)"),
     "toolkit.deb_repository": _URL_RULE,

@@ -69,6 +69,16 @@ def test_no_price_needs_an_image_or_a_key() -> None:
     assert invoice(priced(replace(environment, fleet=fleet))).total > 1000
 
 
+def test_a_model_that_the_catalogue_lacks_is_as_large_as_said() -> None:
+    """Or its weights have no price."""
+    environment = described("dev")
+    own = replace(environment, model=replace(environment.model, name="acme/secret"))
+    (one,) = invoice(priced(own)).unpriced
+    assert one.resource == "storage-bucket"
+    said = replace(own, usage=replace(own.usage, weights_gb=13.5))
+    assert invoice(priced(said)).total == invoice(priced(environment)).total
+
+
 def test_a_type_that_the_region_does_not_sell_has_no_bill() -> None:
     """Refused with where it is sold, not priced at 0."""
     environment = described("prod")

@@ -38,7 +38,7 @@ class Group:
 class Month:
     """What was declared, what is assumed, and what things cost.
 
-    *weights_gb* is the size of the served model's files; None when nobody knows the model.
+    *weights_gb* is the size of the served model's files; None when nobody knows it.
     """
 
     environment: Environment

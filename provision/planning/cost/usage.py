@@ -39,6 +39,7 @@ class Usage:
     releases_per_month: int = 4
     image_gb: Decimal = Decimal(10)
     images_stored: int = 3
+    weights_gb: Decimal | None = None
     weights_revisions: int = 2
     snapshot_changed_share: Decimal = Decimal("0.05")
 

@@ -18,7 +18,8 @@ def bucket(resource: Declared, month: Month) -> Iterator[Line | Unbilled]:
     """The weights' revisions, one of them uploaded a month; releases weigh next to nothing."""
     usage = month.usage
     if month.weights_gb is None:
-        reason = f"the size of {month.environment.model.name}'s weights is not in the catalogue"
+        name = month.environment.model.name
+        reason = f"the catalogue lacks {name}: usage.weights_gb says how large it is"
         yield Unbilled(resource.name, resource.type, reason)
         return
     kept = month.weights_gb * usage.weights_revisions

@@ -222,7 +222,11 @@ def test_weights_of_an_unknown_size() -> None:
     at = replace(month(snapshots), weights_gb=None)
     bucket = declared("aws:s3/bucket:Bucket")
     assert list(PRICED[bucket.type](bucket, at)) == [
-        Unbilled("it", bucket.type, "the size of mistral-7b's weights is not in the catalogue")
+        Unbilled(
+            "it",
+            bucket.type,
+            "the catalogue lacks mistral-7b: usage.weights_gb says how large it is",
+        )
     ]
     assert billed(snapshots, at) == {"snapshots": "200"}
 
