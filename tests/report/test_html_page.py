@@ -16,9 +16,21 @@ import pytest
 from provision.planning.cost.bill import Option
 from provision.planning.cost.preview import Preview
 from provision.report.html import bill as bills
-from provision.report.html import headline
+from provision.report.html import headline, sources
 from provision.report.html.page import page
-from tests.report.cost_samples import BARE, BILL, BREAK_EVEN, LINES, NASTY, PREVIEW, REPORT
+from tests.report.cost_samples import (
+    BARE,
+    BILL,
+    BREAK_EVEN,
+    COMPARISON,
+    HEARSAY,
+    LINES,
+    LIST,
+    NASTY,
+    PAGE,
+    PREVIEW,
+    REPORT,
+)
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "reports" / "cost.html"
 VOID = {"meta", "link", "br", "img", "hr", "input"}
@@ -183,6 +195,36 @@ def test_the_bar_is_the_whole() -> None:
     assert sum(part.usd for part in parts) == sum(line.monthly or 0 for line in many)
     assert "endpoint-s3" not in [part.name for part in bills.parts(bills.tree(LINES))]
     assert bills.parts(()) == ()
+
+
+def test_every_price_has_its_source() -> None:
+    """Bill, hosted models, other types and ways to pay: most of the bill first, unverified last."""
+    found = sources.sources(
+        [
+            *sources.of_bill(BILL),
+            *sources.of_break_even(BREAK_EVEN),
+            *sources.of_comparison(COMPARISON, "g5.xlarge"),
+        ]
+    )
+    assert [(one.origin, one.used_for) for one in found] == [
+        (
+            LIST,
+            (
+                *("g5.xlarge, on-demand", "root volumes", "load balancer", "capacity units"),
+                *("gpt-4o", "claude-haiku-4-5", "gpt-4o-mini", "tiny"),
+                *("other instances", "g5.xlarge: Spot"),
+            ),
+        ),
+        (PAGE, ("NAT gateway", "data processed")),
+        (
+            HEARSAY,
+            (
+                *("gateway endpoint", "volumes", "llama-3.1-8b <hosted>"),
+                "g5.xlarge: Reserved, 1 year, no upfront",
+            ),
+        ),
+    ]
+    assert list(sources.of_break_even(None)) == list(sources.of_comparison(None, "")) == []
 
 
 def test_the_best_way_to_pay_is_a_verified_one() -> None:

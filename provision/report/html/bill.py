@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from provision.catalog.prices.price import Origin, Plan, Status
+from provision.catalog.prices.price import Plan, Status
 from provision.planning.cost.bill import Bill, Line, Option
 from provision.planning.cost.money import HOURS_PER_MONTH
 
@@ -62,14 +62,6 @@ class Way:
     best: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where prices come from, of which day, how sure, and for what they were used."""
-
-    origin: Origin
-    used_for: tuple[str, ...]
-
-
 def tree(lines: Iterable[Line]) -> tuple[Branch, ...]:
     """Lines by resource; resources and lines from the dearest to the cheapest."""
     grouped: dict[tuple[str, str], list[Line]] = {}
@@ -94,24 +86,6 @@ def parts(branches: Iterable[Branch]) -> tuple[Part, ...]:
     ]
     whole = sum(named.values(), ZERO)
     return tuple(Part(name, usd, int(usd * 1000 / whole)) for name, usd in ordered if usd)
-
-
-def sources(lines: Iterable[Line]) -> tuple[Source, ...]:
-    """Each origin once, with the names of the lines that it priced; what priced most comes first,
-    what nobody verified last."""
-    used: dict[Origin, list[Line]] = {}
-    for line in lines:
-        if line.price is not None:
-            used.setdefault(line.price.origin, []).append(line)
-
-    def weight(source: Source) -> tuple[bool, Decimal]:
-        priced = sum((line.monthly or ZERO for line in used[source.origin]), ZERO)
-        return source.origin.status is Status.MEMORY, -priced
-
-    found = (
-        Source(o, tuple(dict.fromkeys(line.name for line in some))) for o, some in used.items()
-    )
-    return tuple(sorted(found, key=weight))
 
 
 def ways(options: Sequence[Option]) -> tuple[Way, ...]:

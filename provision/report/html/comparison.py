@@ -45,15 +45,15 @@ class Row:
 def rows(comparison: Comparison, here: str) -> tuple[Row, ...]:
     """The cheapest types, and *here*, the environment's own, wherever it stands."""
     best = comparison.cheapest(ON_DEMAND)
-    return tuple(_row(one, here, one is best) for one in _shown(comparison, here))
+    return tuple(_row(one, here, one is best) for one in shown(comparison, here))
 
 
 def left_out(comparison: Comparison, here: str) -> tuple[str, ...]:
     """Types that stand in no row, and why, a sentence for each reason."""
     region, model = comparison.question.region, comparison.question.model.name
     small = [one.name for one in comparison.candidates if not one.sizing.fits]
-    shown = _shown(comparison, here)
-    dearer = [one.name for one in _by_cost(comparison) if one not in shown]
+    rowed = shown(comparison, here)
+    dearer = [one.name for one in _by_cost(comparison) if one not in rowed]
     said = [f"Dearer, or without a known price: {', '.join(dearer)}."] if dearer else []
     said += [f"{model} does not fit on {', '.join(small)}."] if small else []
     if comparison.unsold:
@@ -61,7 +61,8 @@ def left_out(comparison: Comparison, here: str) -> tuple[str, ...]:
     return tuple(said)
 
 
-def _shown(comparison: Comparison, here: str) -> list[Candidate]:
+def shown(comparison: Comparison, here: str) -> list[Candidate]:
+    """The types that get a row."""
     ordered = _by_cost(comparison)
     return [one for place, one in enumerate(ordered) if place < _ROWS or one.name == here]
 

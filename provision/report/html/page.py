@@ -16,7 +16,7 @@ from provision.planning.cost.compare import Comparison
 from provision.planning.cost.money import HOURS_PER_MONTH
 from provision.planning.cost.preview import Preview
 from provision.report.html import bill as bills
-from provision.report.html import chart, comparison, headline, rivals
+from provision.report.html import chart, comparison, headline, rivals, sources
 from provision.report.html.template import render
 from provision.report.html.words import share
 
@@ -63,6 +63,7 @@ def page(report: Report) -> str:
         ),
         cautions=_cautions(report),
         per_request=[one for one in (report.preview.stated, report.preview.full_load) if one],
+        sources=_sources(report),
         **_bill(report.bill),
         **_break_even(report.break_even),
         **_comparison(report.comparison, report.here),
@@ -85,6 +86,16 @@ def _cautions(report: Report) -> list[str]:
     return list(found.values())
 
 
+def _sources(report: Report) -> tuple[sources.Source, ...]:
+    return sources.sources(
+        [
+            *sources.of_bill(report.bill),
+            *sources.of_break_even(report.break_even),
+            *sources.of_comparison(report.comparison, report.here),
+        ]
+    )
+
+
 def _bill(bill: Bill) -> Mapping[str, Any]:
     branches = bills.tree(bill.lines)
     return {
@@ -96,7 +107,6 @@ def _bill(bill: Bill) -> Mapping[str, Any]:
         "free": bills.free_kinds(bill),
         "ways": bills.ways(bill.options),
         "unknown_ways": bills.unknown_ways(bill.options),
-        "sources": bills.sources(bill.lines),
     }
 
 
