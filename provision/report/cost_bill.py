@@ -13,7 +13,8 @@ from provision.planning.cost.diff import Difference
 from provision.planning.cost.document import plain
 from provision.planning.cost.per_request import PerRequest
 from provision.planning.cost.preview import Preview
-from provision.report.html.bill import Branch, Way, sources, tree, unknown_ways, ways
+from provision.report.html.bill import Branch, Way, tree, unknown_ways, ways
+from provision.report.html.sources import of_bill, sources
 from provision.report.table import table
 
 WIDEST = 100  # of a table
@@ -215,7 +216,7 @@ def _sources(bill: Bill) -> list[str]:
             _cut(", ".join(dict.fromkeys(one.used_for)), 34),
             _cut(one.origin.source, 48),
         )
-        for one in sources(bill.lines)
+        for one in sources(of_bill(bill))
     ]
     return ["where the prices come from (--json has it in full):", *table(rows)]
 
