@@ -14,7 +14,8 @@ from tests.report.cost_samples import BARE, REPORT
 pytestmark = pytest.mark.browser
 
 PHONE, DESKTOP = 390, 1280
-WIDTHS = (320, PHONE, 736, 900, DESKTOP)
+PAPER = 688  # A4 less its margins
+WIDTHS = (320, PHONE, 600, 832, 840, 1000, DESKTOP)
 REPORTS = {"whole": REPORT, "bare": BARE}
 
 OVERHANGING = """
@@ -159,6 +160,16 @@ class TestTheWholeReport:
         chromium.screen(PHONE)
         assert chromium.value(SEEN) == ["narrow"]
         assert chromium.names("image") == ["US dollars a month over requests a month"]
+
+    def test_paper_is_no_phone(self, chromium: Chromium, whole: Path) -> None:
+        """A4 within its margins is narrower than a desk, and gets tables all the same."""
+        chromium.open(whole, width=PAPER)
+        chromium.media("print")
+        assert chromium.value(SEEN) == ["wide"]
+        assert chromium.value(OVERHANGING) == []
+        assert chromium.value(COVERED) == []
+        rows = "getComputedStyle(document.querySelector('.cards tbody tr')).display"
+        assert chromium.value(rows) == "table-row"
 
     @pytest.mark.parametrize("width", [PHONE, DESKTOP])
     def test_a_screen_reader_finds_its_way(

@@ -166,7 +166,9 @@ APIS = (
     hosted("gpt-4o", "2.5", "10"),
     hosted("claude-haiku-4-5", "1", "5"),
     hosted("gpt-4o-mini", "0.15", "0.60"),
-    hosted("llama-3.1-8b <hosted>", "0.05", "0.08", HEARSAY),
+    hosted(
+        "deepinfra/meta-llama/Meta-Llama-3.1-8B-Instruct-Turbo<hosted>", "0.05", "0.08", HEARSAY
+    ),
     hosted("tiny", "0.01", "0.02"),
 )
 BREAK_EVEN = BreakEven(
@@ -182,6 +184,8 @@ BOOK = PriceBook(
     on_demand={
         ("g5.xlarge", REGION): Price(Decimal("1.006"), "hour", LIST),
         ("g6.xlarge", REGION): Price(Decimal("0.8048"), "hour", LIST),
+        ("p4d.24xlarge", REGION): Price(Decimal("21.957642"), "hour", LIST),
+        ("g7e.24xlarge", REGION): Price(Decimal("16.57216"), "hour", LIST),
         ("g6e.xlarge", REGION): Price(Decimal("1.861"), "hour", LIST),
     },
     spot={

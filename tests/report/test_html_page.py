@@ -104,7 +104,7 @@ def test_what_others_wrote_is_text() -> None:
     assert NASTY not in said
     assert said.count("&lt;script&gt;alert(&#34;x&#34;)&lt;/script&gt; &amp; &#34;quoted") == 5
     assert "a page &lt;b&gt;copied&lt;/b&gt; &amp; pasted" in said
-    assert said.count("llama-3.1-8b &lt;hosted&gt;") >= 4
+    assert said.count("8B-Instruct-Turbo&lt;hosted&gt;") >= 4
     assert "&amp;lt;" not in said
 
 
@@ -219,7 +219,8 @@ def test_every_price_has_its_source() -> None:
         (
             HEARSAY,
             (
-                *("gateway endpoint", "volumes", "llama-3.1-8b <hosted>"),
+                *("gateway endpoint", "volumes"),
+                "deepinfra/meta-llama/Meta-Llama-3.1-8B-Instruct-Turbo<hosted>",
                 "g5.xlarge: Reserved, 1 year, no upfront",
             ),
         ),

@@ -12,7 +12,7 @@ from provision.report.html.axis import LogAxis, short
 
 Point = tuple[float, float]
 
-_CHARACTER = 7.2  # width of a bold character of 12 pixels, on the generous side
+_CHARACTER = 8.0  # width of a bold character of 12 pixels, on the generous side
 _LINE = 15.0
 _FIRST_FLAG = 16.0
 _LONGEST = 24  # characters of a name

@@ -14,7 +14,7 @@ from provision.report.html.words import MARK, count, share, usd
 TONES = 6  # colours of the style sheet beside the fleet's own
 _DEPTH = 20  # how far below the fleet's price the drawing goes
 _BEYOND = 3  # times what the fleet carries
-_STEPS = 60  # hosts that are drawn one by one; beyond, steps are too fine to be seen
+_FINE = 24  # from so many hosts on, steps of one are too fine to be seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +156,10 @@ def _growing(crossing: Crossing, low: int, high: int) -> tuple[Point, ...]:
     """A host more whenever the busiest hour needs it."""
     fleet = crossing.fleet
     points: list[Point] = []
-    hosts, most = fleet.price.hosts, fleet.hosts_for(high)
-    stride = max(1, (most - hosts) // _STEPS)
-    for each in range(hosts, most, stride):
+    each, most = fleet.price.hosts, fleet.hosts_for(high)
+    while each < most:
         full = max(low, int(fleet.per_host * each))
         before, after = crossing.at(full), crossing.at(full + 1)
         points += [(float(full), float(before.fleet_usd)), (float(full), float(after.fleet_usd))]
+        each += max(1, each // _FINE)
     return (*points, (float(high), float(crossing.at(high).fleet_usd)))
