@@ -43,7 +43,9 @@ def _patch_health(board: Board) -> None:
     def health_for(group: Any, target: dict[str, Any], ec2: Any) -> Any:
         moto_says = judge(group, target, ec2)
         port = int(moto_says.port)
-        if (target["Id"], port) in board.draining(group.arn):
+        # Registered again, a target that still drains counts as new.
+        leaving = target["Id"] not in group.targets
+        if leaving and (target["Id"], port) in board.draining(group.arn):
             return _status(target["Id"], port, group, DRAINING)
         if moto_says.status != "healthy":
             return moto_says

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -15,23 +17,40 @@ from rehearsal import moto_server
 from rehearsal.alb_health import Board
 
 
+@dataclass(frozen=True)
+class Room:
+    """A rehearsal's API on loopback, and the board that its load balancer writes on."""
+
+    url: str
+    board: Board
+
+    def client(self, service: str) -> Any:
+        return boto3.client(
+            service,
+            region_name="us-east-1",
+            endpoint_url=self.url,
+            aws_access_key_id="rehearsal",
+            aws_secret_access_key="rehearsal",
+        )
+
+
 @pytest.fixture(scope="module")
-def ec2() -> Iterator[Any]:
-    """A client of a rehearsal's API on loopback; moto is as it was afterwards."""
+def room() -> Iterator[Room]:
+    """moto is as it was afterwards."""
     with socket.socket() as probe, pytest.MonkeyPatch.context() as patch:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
         probe.close()
         patch.setattr(moto_server, "_replace", partial(patch.setattr, raising=False))
-        server = moto_server.serve("127.0.0.1", port, Board(), lambda *_: None)
-        yield boto3.client(
-            "ec2",
-            region_name="us-east-1",
-            endpoint_url=f"http://127.0.0.1:{port}",
-            aws_access_key_id="rehearsal",
-            aws_secret_access_key="rehearsal",
-        )
+        board = Board()
+        server = moto_server.serve("127.0.0.1", port, board, lambda *_: None)
+        yield Room(f"http://127.0.0.1:{port}", board)
         server.stop()
+
+
+@pytest.fixture(scope="module")
+def ec2(room: Room) -> Any:
+    return room.client("ec2")
 
 
 def launch(ec2: Any, zone: str) -> str:
@@ -62,3 +81,26 @@ def test_a_volume_stays_in_its_zone(ec2: Any) -> None:
     volume = ec2.create_volume(Size=1, AvailabilityZone="us-east-1a")["VolumeId"]
     with pytest.raises(ClientError, match="ZoneMismatch"):
         ec2.attach_volume(VolumeId=volume, InstanceId=host, Device="/dev/sdf")
+
+
+def test_a_target_that_is_registered_again_does_not_drain_any_more(room: Room, ec2: Any) -> None:
+    """It counts as new at once, however long the deregistration delay is."""
+    host = launch(ec2, "us-east-1a")
+    elb = room.client("elbv2")
+    vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
+    (group,) = elb.create_target_group(Name="hosts", Protocol="HTTP", Port=8000, VpcId=vpc)[
+        "TargetGroups"
+    ]
+    arn, target = group["TargetGroupArn"], {"Id": host}
+
+    def state() -> str:
+        said = elb.describe_target_health(TargetGroupArn=arn)["TargetHealthDescriptions"]
+        return str(said[0]["TargetHealth"]["State"]) if said else ""
+
+    elb.register_targets(TargetGroupArn=arn, Targets=[target])
+    elb.deregister_targets(TargetGroupArn=arn, Targets=[target])
+    room.board.drain((arn, host, 8000), until=time.monotonic() + 300)
+    assert state() == "draining"
+
+    elb.register_targets(TargetGroupArn=arn, Targets=[target])
+    assert state() == "initial"
