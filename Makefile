@@ -1,5 +1,5 @@
 # Two commands for a person: `make demo` and `make test`. Each installs what it needs, and may run again.
-.PHONY: setup rehearsal-setup demo test check format lock
+.PHONY: setup rehearsal-setup test-setup demo test check format lock
 
 VENV := .venv
 PIP := $(VENV)/bin/pip
@@ -25,7 +25,10 @@ rehearsal-setup: setup
 demo: rehearsal-setup
 	@$(VENV)/bin/fab rehearse
 
-test: rehearsal-setup
+test-setup: rehearsal-setup
+	@$(VENV)/bin/python -m rehearsal.machine tests/machine_packages.txt
+
+test: test-setup
 	@$(VENV)/bin/pytest -q -m "lab or not lab"
 
 check: setup

@@ -1,6 +1,7 @@
 """What the machine itself must have before a rehearsal: Debian packages, root, room.
 
-``python -m rehearsal.machine`` installs what is missing; ``fab rehearse`` only checks.
+``python -m rehearsal.machine`` installs what is missing, and what further lists name that are given
+as arguments; ``fab rehearse`` only checks.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from provision.errors import EXIT_DONE, Refused
@@ -18,32 +19,34 @@ PACKAGES = Path(__file__).with_name("machine_packages.txt")
 FREE_GIB = 8
 
 
-def packages() -> tuple[str, ...]:
-    """Debian packages that a rehearsal needs, one a line in machine_packages.txt."""
-    lines = (line.split("#")[0].strip() for line in PACKAGES.read_text().splitlines())
+def packages(*lists: Path) -> tuple[str, ...]:
+    """Debian packages that a rehearsal needs, and those of further *lists*: one a line."""
+    text = "\n".join(path.read_text() for path in (PACKAGES, *lists))
+    lines = (line.split("#")[0].strip() for line in text.splitlines())
     return tuple(line for line in lines if line)
 
 
-def missing() -> tuple[str, ...]:
+def missing(*lists: Path) -> tuple[str, ...]:
     """Those that dpkg does not call installed. Raises Refused where there is no dpkg."""
+    wanted = packages(*lists)
     if shutil.which("dpkg-query") is None:
         raise Refused(
             "a rehearsal needs Debian's packages, and this system has no dpkg",
             hint="run it on Debian 12, in a virtual machine if need be",
         )
     asked = subprocess.run(
-        ["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n", *packages()],
+        ["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n", *wanted],
         capture_output=True,
         text=True,
     )
     # Packages that dpkg has only heard of are "not-installed".
     states = dict(line.split() for line in asked.stdout.splitlines())
-    return tuple(name for name in packages() if states.get(name) != "installed")
+    return tuple(name for name in wanted if states.get(name) != "installed")
 
 
-def install(say: Callable[[str], None]) -> None:
+def install(say: Callable[[str], None], *lists: Path) -> None:
     """Install the missing packages with apt, without starting their services. Raises Refused."""
-    names = missing()
+    names = missing(*lists)
     if not names:
         return
     _need_root()
@@ -85,10 +88,10 @@ def _need_root() -> None:
         )
 
 
-def main() -> int:
-    """Install what is missing; the exit code."""
+def main(lists: Sequence[str] = ()) -> int:
+    """Install what is missing, that of further *lists* too; the exit code."""
     try:
-        install(lambda line: print(line, file=sys.stderr, flush=True))
+        install(lambda line: print(line, file=sys.stderr, flush=True), *map(Path, lists))
     except Refused as refused:
         print(f"error: {refused}", file=sys.stderr)
         return refused.exit_code
@@ -96,4 +99,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

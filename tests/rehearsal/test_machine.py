@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,14 @@ def test_packages_are_names_without_comments() -> None:
     assert "docker.io" in names
     assert len(set(names)) == len(names)
     assert not any(" " in name or "#" in name for name in names)
+
+
+def test_the_tests_have_a_list_of_their_own() -> None:
+    """A demo installs no browser."""
+    theirs = machine.packages(Path(__file__).parents[1] / "machine_packages.txt")
+    assert theirs[: len(machine.packages())] == machine.packages()
+    assert "chromium" in theirs
+    assert "chromium" not in machine.packages()
 
 
 def test_what_is_missing_is_refused_with_the_command_that_helps(
