@@ -18,7 +18,7 @@ def under_load(fleet: Fleet) -> AbstractContextManager[Load]:
 
 def test_a_rolling_restart_loses_nothing(fleet: Fleet) -> None:
     """Every answer whole and our own engine's, every engine a new one."""
-    before = {host: fleet.agent(host)["replicas"][0]["started_at"] for host in fleet.said["hosts"]}
+    before = {host: _started_at(fleet, host) for host in fleet.said["hosts"]}
     with under_load(fleet) as came:
         eventually(lambda: len(came.taken) > 10, seconds=60, why="clients ask")
         done = fleet.fab("rolling-restart", "--yes", "--bake", "5", "--json", timeout_s=900)
@@ -26,9 +26,8 @@ def test_a_rolling_restart_loses_nothing(fleet: Fleet) -> None:
     assert came.lost == [], str(came)
     assert len(came.taken) > 50
     for host, started_at in before.items():
-        agent = fleet.agent(host)
-        assert agent["replicas"][0]["started_at"] > started_at
-        assert agent["maintenance"] is None
+        assert _started_at(fleet, host) > started_at
+        assert fleet.agent(host)["maintenance"] is None
     group = fleet.cloud.outputs().asg_name
     (held,) = fleet.aws("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[group])[
         "AutoScalingGroups"
@@ -40,9 +39,16 @@ def test_a_rolling_restart_loses_nothing(fleet: Fleet) -> None:
 def test_the_same_without_leaving_traffic_loses_some(fleet: Fleet) -> None:
     """Or the test above would prove nothing: an engine that is simply restarted cuts answers."""
     host = fleet.said["hosts"][0]
+    before = _started_at(fleet, host)
     with under_load(fleet) as came:
         eventually(lambda: len(came.taken) > 4, seconds=60, why="clients ask")
         fleet.inside(host, "docker restart -t 1 llm-fleet-engine-0")
         eventually(lambda: bool(came.lost), seconds=60, why="somebody noticed")
+    # The agent says ready of the engine before until it looks again.
+    eventually(lambda: _started_at(fleet, host) > before, seconds=60, why="the agent noticed")
     eventually(lambda: fleet.state(host) == "ready", seconds=300, why="warm again")
     fleet.wait_in_traffic(*fleet.said["hosts"])
+
+
+def _started_at(fleet: Fleet, host: str) -> str:
+    return str(fleet.agent(host)["replicas"][0]["started_at"])
