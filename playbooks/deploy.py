@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from playbooks.config import ENV_HELP
-from playbooks.frame import confirm, emit_json, finish, progress, task
-from playbooks.hold import glance, holding, tell_who_works
-from playbooks.rolling import PACE_HELP, carry_out, pace_of, roll
+from playbooks.frame import confirm, progress, task
+from playbooks.hold import glance, holding
+from playbooks.rolling import PACE_HELP, carry_out, pace_of, roll, show, tell
 from playbooks.session import Session
-from provision.errors import EXIT_DONE, EXIT_FAILED
 
 if TYPE_CHECKING:
     from provision.executor.outcome import Outcome
@@ -43,8 +42,6 @@ def deploy(
     json: bool = False,
 ) -> None:
     """Set hosts up, start the model, warm it up, check it, take traffic."""
-    from provision.report import plan as plan_report
-
     with Session.open(env) as session:
         progress(session.chosen)
         before = glance(session)
@@ -52,12 +49,9 @@ def deploy(
         plan = plan_for(
             session, model=model, hosts=hosts, accept_downtime=accept_downtime, pace=pace
         )
-        if not json:
-            print(plan_report.text(plan))
-        if plan:
-            tell_who_works(before)
+        show(plan, before, json=json)
         outcomes: list[Outcome] = []
-        late: list[Outcome] = []
+        late: Outcome | None = None
         if plan and not dry_run and (yes or confirm("Go on?")):
             with holding(session, plan, task="deploy", before=before):
                 outcomes = roll(session, plan, pace=pace, keep_going=keep_going)
@@ -70,7 +64,7 @@ def deploy(
                         pace=pace,
                     )
                     late = _converge(session, again, json=json)
-        _tell(plan, outcomes, late, json=json)
+        tell(plan, outcomes, json=json, more={"joined_meanwhile": late})
 
 
 def plan_for(
@@ -112,33 +106,10 @@ def _behind(session: Session, plan: Plan, outcome: Outcome, *, json: bool) -> tu
     return names
 
 
-def _converge(session: Session, late: Plan, *, json: bool) -> list[Outcome]:
+def _converge(session: Session, late: Plan, *, json: bool) -> Outcome:
     """Deploy to them, too; the others serve already."""
     from provision.report import plan as plan_report
 
     if not json:
         print(plan_report.text(late))
-    return [carry_out(session, late)]
-
-
-def _tell(plan: Plan, outcomes: list[Outcome], late: list[Outcome], *, json: bool) -> None:
-    from provision.report import outcome as outcome_report
-    from provision.report import plan as plan_report
-
-    # A host that could not be asked may well need something: that is no success.
-    ok = all(one.ok for one in (*outcomes, *late)) if outcomes else not plan.left_out
-    if json:
-        first, back = (*map(outcome_report.document, outcomes), None, None)[:2]
-        emit_json(
-            {
-                "ok": ok,
-                "plan": plan_report.document(plan),
-                "outcome": first,
-                "way_back": back,
-                "joined_meanwhile": outcome_report.document(late[0]) if late else None,
-            }
-        )
-    else:
-        for outcome in late or outcomes:
-            print(outcome_report.text(outcome))
-    finish(EXIT_DONE if ok else EXIT_FAILED)
+    return carry_out(session, late)

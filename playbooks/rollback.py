@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from playbooks.config import ENV_HELP
 from playbooks.frame import confirm, progress, task
-from playbooks.hold import glance, holding, tell_who_works
-from playbooks.rolling import PACE_HELP, pace_of, roll, tell
+from playbooks.hold import glance, holding
+from playbooks.rolling import PACE_HELP, pace_of, roll, show, standing, tell
 from playbooks.session import Session
 
 if TYPE_CHECKING:
@@ -41,9 +41,7 @@ def rollback(
 ) -> None:
     """Go back to the release before this one, or to the one named, without losing a request."""
     from provision.executor.releases import Releases
-    from provision.executor.way_back import standing
     from provision.planning.rollback import plan_rollback
-    from provision.report import plan as plan_report
 
     with Session.open(env) as session:
         progress(session.chosen)
@@ -53,14 +51,9 @@ def rollback(
         )
         releases = Releases(session.cloud)
         wanted = releases.published(to or releases.before())
-        fleet = session.cloud.inventory()
-        chosen = fleet if hosts == "*" else fleet.select(hosts)
-        now = standing(chosen, cloud=session.cloud, shell=session.shell, fleet=fleet)
+        now = standing(session, hosts)
         plan = plan_rollback(session.environment, wanted, now, pace)
-        if not json:
-            print(plan_report.text(plan))
-        if plan:
-            tell_who_works(before)
+        show(plan, before, json=json)
         outcomes: list[Outcome] = []
         if plan and not dry_run and (yes or confirm("Go on?")):
             with holding(session, plan, task="rollback", before=before):

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 from playbooks.frame import emit_json, finish, progress
+from playbooks.hold import tell_who_works
 from playbooks.session import Session
 from provision.errors import EXIT_DONE, EXIT_FAILED, UsageError
 
 if TYPE_CHECKING:
     from provision.executor.outcome import Outcome
+    from provision.planning.lock import Seen
     from provision.planning.plan import Plan
     from provision.planning.rollout import Pace
+    from provision.planning.situation import Situation
 
 PACE_HELP = {
     "max-unavailable": "serving hosts that may be away at a time: 1, 2 or 25% (default 1)",
@@ -73,17 +78,46 @@ def roll(session: Session, plan: Plan, *, pace: Pace, keep_going: bool) -> list[
     return [outcome, carry_out(session, back)]
 
 
-def tell(plan: Plan, outcomes: list[Outcome], *, json: bool) -> None:
-    """Print what came of *plan* and of the way back; ends the task with its exit code."""
+def standing(session: Session, hosts: str) -> Situation:
+    """What *hosts* (patterns) of the environment run now, and who is in traffic."""
+    from provision.executor.way_back import standing as standing_now
+
+    fleet = session.cloud.inventory()
+    chosen = fleet if hosts == "*" else fleet.select(hosts)
+    return standing_now(chosen, cloud=session.cloud, shell=session.shell, fleet=fleet)
+
+
+def show(plan: Plan, before: Future[Seen], *, json: bool) -> None:
+    """Print *plan*, and name whoever holds the lock, if there is something to do."""
+    from provision.report import plan as plan_report
+
+    if not json:
+        print(plan_report.text(plan))
+    if plan:
+        tell_who_works(before)
+
+
+def tell(
+    plan: Plan,
+    outcomes: list[Outcome],
+    *,
+    json: bool,
+    more: Mapping[str, Outcome | None] | None = None,
+) -> None:
+    """Print what came of *plan* and of the way back, and what *more* was carried out after them (by
+    its name in the JSON); ends the task with its exit code."""
     from provision.report import outcome as outcome_report
     from provision.report import plan as plan_report
 
-    ok = outcomes[0].ok if outcomes else not plan.left_out
+    last = [outcome for outcome in (more or {}).values() if outcome is not None]
+    # A host that could not be asked may well need something: that is no success.
+    ok = all(one.ok for one in (*outcomes, *last)) if outcomes else not plan.left_out
     if json:
-        first, back = (*map(outcome_report.document, outcomes), None, None)[:2]
-        document = plan_report.document(plan)
-        emit_json({"ok": ok, "plan": document, "outcome": first, "way_back": back})
+        done = {"outcome": None, "way_back": None, **(more or {})}
+        done.update(zip(("outcome", "way_back"), outcomes, strict=False))
+        documents = {name: outcome_report.document(o) if o else None for name, o in done.items()}
+        emit_json({"ok": ok, "plan": plan_report.document(plan), **documents})
     else:
-        for outcome in outcomes:
+        for outcome in last or outcomes:
             print(outcome_report.text(outcome))
     finish(EXIT_DONE if ok else EXIT_FAILED)

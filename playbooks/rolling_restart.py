@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from playbooks.config import ENV_HELP
 from playbooks.frame import confirm, progress, task
-from playbooks.hold import glance, holding, tell_who_works
-from playbooks.rolling import PACE_HELP, pace_of, roll, tell
+from playbooks.hold import glance, holding
+from playbooks.rolling import PACE_HELP, pace_of, roll, show, standing, tell
 from playbooks.session import Session
 from provision.errors import UsageError
 
@@ -43,9 +43,7 @@ def rolling_restart(
     json: bool = False,
 ) -> None:
     """Restart the engines one host after the other; no request is lost."""
-    from provision.executor.way_back import standing
     from provision.planning.restart import plan_restart
-    from provision.report import plan as plan_report
 
     older_than_s = None if if_older_than is None else _age(if_older_than)
     with Session.open(env) as session:
@@ -54,16 +52,11 @@ def rolling_restart(
         pace = pace_of(
             session, max_unavailable=max_unavailable, bake=bake, downtime=accept_downtime
         )
-        fleet = session.cloud.inventory()
-        chosen = fleet if hosts == "*" else fleet.select(hosts)
-        now = standing(chosen, cloud=session.cloud, shell=session.shell, fleet=fleet)
+        now = standing(session, hosts)
         plan = plan_restart(
             session.environment, now, pace, chat=_chats(session), older_than_s=older_than_s
         )
-        if not json:
-            print(plan_report.text(plan))
-        if plan:
-            tell_who_works(before)
+        show(plan, before, json=json)
         outcomes: list[Outcome] = []
         if plan and not dry_run and (yes or confirm("Go on?")):
             with holding(session, plan, task="rolling-restart", before=before):

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from playbooks.config import ENV_HELP
 from playbooks.frame import confirm, emit_json, finish, progress, task
-from playbooks.hold import glance, holding, tell_who_works
-from playbooks.rolling import carry_out
+from playbooks.hold import glance, holding
+from playbooks.rolling import carry_out, show
 from playbooks.session import Session
 from provision.errors import PlanError
 
@@ -40,10 +40,7 @@ def setup(
         progress(session.chosen)
         before = glance(session)
         plan = plan_for(session, hosts=hosts)
-        if not json:
-            print(plan_report.text(plan))
-        if plan:
-            tell_who_works(before)
+        show(plan, before, json=json)
         outcome = None
         if plan and not dry_run and (yes or confirm("Go on?")):
             with holding(session, plan, task="setup", before=before):
