@@ -102,7 +102,7 @@ def break_even(
         usd_per_hour=amounts.price("--usd-per-hour", usd_per_hour),
         fleet_monthly=amounts.price("--fleet-monthly", fleet_monthly),
         requests_per_s=_per_second(capacity),
-        kept=tuple(place.benchmarks(served).get(runs_on, ())),
+        kept=place.measured(served, runs_on),
         requests=asked or place.requests(),
     )
     apis = amounts.names("--api", api)

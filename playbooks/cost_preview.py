@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from playbooks import amounts
 from playbooks.config import ENV_HELP
 from playbooks.frame import emit_json, task
-from playbooks.place import Place
+from playbooks.place import Place, today
 from playbooks.session import Session
 from playbooks.usage import overridden
 from provision.errors import FleetError, OutputsMissing, UsageError
@@ -59,19 +59,15 @@ def previewed(place: Place, usage: str | None = None, *, against: str | None = N
     Raises CatalogError, UsageError, and for ``against="deployed"`` CloudError.
     """
     from dataclasses import replace
-    from datetime import UTC, datetime
 
     from infra.program import month
     from provision.planning.cost.preview import preview as previewed_of
     from provision.planning.cost.usage import of
 
-    if place.environment is None:
-        raise UsageError("which environment?", hint="add --env NAME")
-    environment = overridden(place.environment, usage)
+    environment = overridden(place.required(), usage)
     priced = month(environment, place.book(), of(environment.usage))
     carried = _carried(replace(place, environment=environment), priced)
-    today = datetime.now(UTC).date()
-    shown = previewed_of(priced, carried, today=today, notes=_notes(environment))
+    shown = previewed_of(priced, carried, today=today(), notes=_notes(environment))
     if against is None:
         return shown
     if against != DEPLOYED:
@@ -94,7 +90,7 @@ def _carried(place: Place, priced: Month) -> Carried:
         model = place.model(None)
         settings = long_enough(place.engine(), model, mix)
         sizing = require_fit(size(model, instance_type(place.instance()), settings))
-        kept = tuple(place.benchmarks(model).get(place.instance(), ()))
+        kept = place.measured(model, place.instance())
     except FleetError as error:
         return Carried(None, error.message)
     found = capacity(sizing, settings, mix, kept)

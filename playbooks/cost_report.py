@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from playbooks import amounts
+from playbooks import place as place_of
 from playbooks.config import ENV_HELP
 from playbooks.cost_preview import previewed
 from playbooks.frame import emit_json, task
@@ -48,15 +49,13 @@ def report(
     json: bool = False,
 ) -> None:
     """Write bill, break-even and comparison of instances as one HTML file, for people."""
-    from datetime import UTC, datetime
-
     from provision.report import cost_report
     from provision.report.html.page import Report, page
 
     place = Place.choose(env, needed=True)
-    environment = _with_usage(place, usage)
+    environment = overridden(place.required(), usage)
     place = replace(place, environment=environment)
-    shown, today = previewed(place), datetime.now(UTC).date()
+    shown, today = previewed(place), place_of.today()
     paid = pricing or place.pricing()
     people = amounts.usd("--engineering-monthly", engineering_monthly)
     names = [name.strip() for name in api.split(",") if name.strip()]
@@ -76,12 +75,6 @@ def report(
         emit_json(cost_report.document(made, path))
     else:
         print(cost_report.text(made, path))
-
-
-def _with_usage(place: Place, said: str | None) -> Environment:
-    if place.environment is None:
-        raise UsageError("which environment?", hint="add --env NAME")
-    return overridden(place.environment, said)
 
 
 def _break_even(
@@ -109,7 +102,7 @@ def _break_even(
         engineering=people,
         fallback_share=usage.fallback_share,
         fallback_api=usage.fallback_api,
-        kept=tuple(place.benchmarks(model).get(place.instance(), ())),
+        kept=place.measured(model, place.instance()),
         requests=int(usage.requests) or None,
     )
     return weigh(scenario, apis, place.book(), today=today)

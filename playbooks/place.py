@@ -54,6 +54,12 @@ class Place:
         folder = self.folder / FOLDER
         return load_prices(folder=folder if folder.is_dir() else None)
 
+    def required(self) -> Environment:
+        """The environment. Raises UsageError when there is none."""
+        if self.environment is None:
+            raise UsageError("which environment?", hint="add --env NAME")
+        return self.environment
+
     def region(self, flag: str | None) -> str:
         """Where the fleet stands. Raises CatalogError for a region that does not exist."""
         from provision.catalog.lookup import unknown
@@ -107,6 +113,10 @@ class Place:
         if served.name in names and served.served_name:
             names.append(served.served_name)
         return kept.read(self.home, self.environment.name, dict.fromkeys(names))
+
+    def measured(self, model: Model, instance: str) -> tuple[Benchmark, ...]:
+        """What `fab benchmark` measured with *model* on that type."""
+        return tuple(self.benchmarks(model).get(instance, ()))
 
     def engine(self, instance: str | None = None) -> EngineSettings:
         """The environment's engine settings, or the defaults.
