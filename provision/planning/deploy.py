@@ -9,16 +9,15 @@ from provision.config.environment import Environment
 from provision.errors import PlanError, Refused
 from provision.facts.host import HostFacts
 from provision.facts.inventory import Host
+from provision.planning.finish import finish, lagging, promotes
 from provision.planning.plan import (
     AcceptProbeKey,
     ApplyRelease,
-    AskThroughLoadBalancer,
     MirrorImages,
     Plan,
     ProveGpu,
     PublishRelease,
     SeedWeights,
-    SetCurrent,
     Step,
     UploadFiles,
     WaitInTraffic,
@@ -26,11 +25,10 @@ from provision.planning.plan import (
     Wave,
 )
 from provision.planning.release import Release
-from provision.planning.rollout import CAREFUL, Move, Pace, free, hold, refuse_unseen, rollout
+from provision.planning.rollout import CAREFUL, Move, Pace, freed, held, refuse_unseen, rollout
 from provision.planning.situation import Situation, Target, serves, serving
 
 TRAFFIC_TIMEOUT_S = 300.0
-ANSWER_TIMEOUT_S = 120.0
 _ON_THE_WAY = {"starting", "warming"}
 
 
@@ -69,17 +67,23 @@ def plan_deploy(
         _publish(target, situation),
         _fill_stores(environment, target, situation),
         _start(environment, target, situation, later={move.host.name for move in moves}),
-        *((Wave("before", (hold(),)), *rolled) if rolled else ()),
+        *held(rolled),
     )
     work = tuple(wave for wave in waves if wave.steps)
-    last = _finish(target, situation, changed=bool(work))
+    release, promote = target.release, promotes(target.release.id, situation)
+    last = finish(
+        release.model,
+        chat=target.chat,
+        promote=release.id if promote else None,
+        before=situation.current,
+    )
     return Plan(
         title=f"deploy {target.release.id} ({target.release.model}) to {environment.name}",
-        waves=(*work, last) if last.steps else work,
+        waves=(*work, last) if work or promote else work,
         expects={host.name: situation.facts[host.name].release for host in situation.reachable},
         notes=tuple(_notes(target, situation)),
         left_out=dict(situation.unreachable),
-        afterwards=(free(),) if rolled else (),
+        afterwards=freed(rolled),
     )
 
 
@@ -181,27 +185,10 @@ def _why(facts: HostFacts, release: Release) -> str:
     return f"its engine is {state}" if state else "its agent does not answer"
 
 
-def _finish(target: Target, situation: Situation, *, changed: bool) -> Wave:
-    release = target.release
-    promote = situation.current != release.id and not situation.partial
-    if not changed and not promote:
-        return Wave("finish", ())
-    ask = AskThroughLoadBalancer(release.model, ANSWER_TIMEOUT_S, target.chat)
-    steps = [
-        Step(None, "ask through the load balancer", "an answer must come from our own engine", ask)
-    ]
-    if promote:
-        reason = f"booting hosts take {situation.current or 'nothing'} now"
-        new = SetCurrent(release.id, before=situation.current)
-        steps.append(Step(None, f"make {release.id} current", reason, new))
-    return Wave("finish", tuple(steps), needs_all=True)
-
-
 def _notes(target: Target, situation: Situation) -> Iterator[str]:
     for name, reason in situation.unreachable.items():
         yield f"{name} is left out: {reason.splitlines()[0]}"
-    if situation.partial and situation.current != target.release.id:
-        yield "only some hosts: booting hosts keep taking " + (situation.current or "nothing")
+    yield from lagging(target.release.id, situation)
     if target.gated is None and not situation.weights_published and not situation.hub_token:
         yield f"nobody knows whether {target.repository} is gated; there is no Hub token"
     blind = [host.name for host in situation.reachable if not situation.facts[host.name].gpus]

@@ -8,9 +8,9 @@ from dataclasses import replace
 from provision.config.environment import Environment
 from provision.errors import PlanError
 from provision.facts.host import HostFacts
-from provision.planning.deploy import ANSWER_TIMEOUT_S
-from provision.planning.plan import AskThroughLoadBalancer, Plan, Step, Wave
-from provision.planning.rollout import Move, Pace, free, hold, refuse_unseen, rollout
+from provision.planning.finish import finish
+from provision.planning.plan import Plan
+from provision.planning.rollout import Move, Pace, freed, held, refuse_unseen, rollout
 from provision.planning.situation import Situation, serves, serving
 
 
@@ -41,14 +41,15 @@ def plan_restart(
     if moves:
         refuse_unseen(situation.unreachable)
     waves = rollout(moves, environment, pace, serving=len(serving(situation)))
-    finish = _ask(environment, chat=chat)
+    model = environment.model.served_name or environment.model.name
+    last = finish(model, chat=chat)
     return Plan(
         title=f"restart the engines of {environment.name}",
-        waves=(_hold(), *waves, finish) if waves else (),
+        waves=(*held(waves), last) if waves else (),
         expects={move.host.name: move.facts.release for move in moves},
         notes=tuple(_notes(situation)),
         left_out=dict(situation.unreachable),
-        afterwards=(free(),) if waves else (),
+        afterwards=freed(waves),
     )
 
 
@@ -69,11 +70,11 @@ def plan_return(
     waves = rollout(moves, environment, calm, serving=len(serving(situation)))
     return Plan(
         title=f"bring {environment.name} back to what it ran",
-        waves=(_hold(), *waves) if waves else (),
+        waves=held(waves),
         expects={move.host.name: move.facts.release for move in moves},
         notes=tuple(_notes(situation)),
         left_out={name: why for name, why in situation.unreachable.items() if before.get(name)},
-        afterwards=(free(),) if waves else (),
+        afterwards=freed(waves),
     )
 
 
@@ -113,17 +114,6 @@ def _why(facts: HostFacts, older_than_s: float | None) -> str:
     if ages and max(ages) <= older_than_s:
         return ""
     return f"runs for {max(ages) / 3600:.1f} h" if ages else "nobody knows for how long it runs"
-
-
-def _hold() -> Wave:
-    return Wave("before", (hold(),))
-
-
-def _ask(environment: Environment, *, chat: bool) -> Wave:
-    model = environment.model.served_name or environment.model.name
-    ask = AskThroughLoadBalancer(model, ANSWER_TIMEOUT_S, chat)
-    reason = "an answer must come from our own engine"
-    return Wave("finish", (Step(None, "ask through the load balancer", reason, ask),), True)
 
 
 def _notes(situation: Situation) -> Iterator[str]:

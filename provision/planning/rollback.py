@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from provision.config.environment import Environment
 from provision.errors import PlanError, Refused
 from provision.facts.inventory import Host
-from provision.planning.deploy import ANSWER_TIMEOUT_S
-from provision.planning.plan import AskThroughLoadBalancer, Plan, SetCurrent, Step, Wave
-from provision.planning.rollout import Move, Pace, free, hold, refuse_unseen, rollout
+from provision.planning.finish import finish, lagging, promotes
+from provision.planning.plan import Plan
+from provision.planning.rollout import Move, Pace, freed, held, refuse_unseen, rollout
 from provision.planning.situation import Situation, serves, serving
 
 
@@ -49,16 +49,20 @@ def plan_rollback(
     if moves:
         refuse_unseen(situation.unreachable)
     waves = rollout(moves, environment, pace, serving=len(serving(situation)))
-    promote = situation.current != release.id and not situation.partial
-    finish = tuple(_finish(release, situation, promote=promote)) if waves or promote else ()
-    last = (Wave("finish", finish, needs_all=True),) if finish else ()
+    promote = promotes(release.id, situation)
+    last = finish(
+        release.model,
+        chat=release.chat,
+        promote=release.id if promote else None,
+        before=situation.current,
+    )
     return Plan(
         title=f"bring {environment.name} to {release.id} ({release.model})",
-        waves=(Wave("before", (hold(),)), *waves, *last) if waves else last,
+        waves=(*held(waves), last) if waves or promote else (),
         expects={host.name: situation.facts[host.name].release for host in situation.reachable},
-        notes=_notes(release, situation),
+        notes=tuple(_notes(release, situation)),
         left_out=dict(situation.unreachable),
-        afterwards=(free(),) if waves else (),
+        afterwards=freed(waves),
     )
 
 
@@ -78,27 +82,12 @@ def _move(release: Published, situation: Situation, host: Host) -> Move:
     return Move(host, facts, serves(host, situation), release.id, why, fetch=fetch)
 
 
-def _finish(release: Published, situation: Situation, *, promote: bool) -> Iterator[Step]:
-    ask = AskThroughLoadBalancer(release.model, ANSWER_TIMEOUT_S, release.chat)
-    reason = "an answer must come from our own engine"
-    yield Step(None, "ask through the load balancer", reason, ask)
-    if promote:
-        now = situation.current or "nothing"
-        yield Step(
-            None,
-            f"make {release.id} current",
-            f"booting hosts take {now} now",
-            SetCurrent(release.id, before=situation.current),
-        )
-
-
-def _notes(release: Published, situation: Situation) -> tuple[str, ...]:
+def _notes(release: Published, situation: Situation) -> Iterator[str]:
     absent = [
         host.name
         for host in situation.reachable
         if release.id not in situation.facts[host.name].releases
     ]
-    notes = [f"{', '.join(absent)} fetch the release from the bucket"] if absent else []
-    if situation.partial and situation.current != release.id:
-        notes.append(f"only some hosts: booting hosts keep taking {situation.current or 'nothing'}")
-    return tuple(notes)
+    if absent:
+        yield f"{', '.join(absent)} fetch the release from the bucket"
+    yield from lagging(release.id, situation)

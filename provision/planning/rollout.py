@@ -114,6 +114,16 @@ def refuse_unseen(unreachable: Mapping[str, str]) -> None:
         )
 
 
+def held(waves: tuple[Wave, ...]) -> tuple[Wave, ...]:
+    """*waves* of a rollout behind the one that holds the group; nothing for nothing."""
+    return (Wave("before", (hold(),)), *waves) if waves else ()
+
+
+def freed(waves: tuple[Wave, ...]) -> tuple[Step, ...]:
+    """What is done in every ending of a rollout of *waves*."""
+    return (free(),) if waves else ()
+
+
 def hold() -> Step:
     """No host is launched, ended or replaced while some are away on purpose."""
     names = ", ".join(HELD)
