@@ -24,7 +24,8 @@ from provision.connectors.clock import SystemClock
 from provision.connectors.ssh import FabricShell
 from provision.executor.gather import look_at
 from provision.facts.inventory import Host
-from provision.planning.plan import Plan, Run, Step, UploadFiles, Wave
+from provision.planning.actions import Run, UploadFiles
+from provision.planning.plan import Plan, Step, Wave
 from provision.planning.release import Release, assemble
 
 TEMPLATES = Path(__file__).with_name("templates")

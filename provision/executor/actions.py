@@ -17,7 +17,7 @@ from provision.executor.host_program import Say, follow
 from provision.executor.service import Traffic, ask
 from provision.facts.inventory import Host
 from provision.planning import probe_key
-from provision.planning.plan import (
+from provision.planning.actions import (
     AcceptProbeKey,
     Action,
     AskThroughLoadBalancer,
@@ -31,11 +31,11 @@ from provision.planning.plan import (
     Run,
     SeedWeights,
     SetCurrent,
-    Step,
     UploadFiles,
     WaitInTraffic,
     WaitReady,
 )
+from provision.planning.plan import Step
 from provision.planning.release import CURRENT, MANIFEST, Release, current_document
 from provision.secret import Secret
 

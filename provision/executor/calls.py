@@ -7,7 +7,7 @@ from typing import Any
 
 from provision.commands import host_program
 from provision.commands.command import Command
-from provision.planning.plan import (
+from provision.planning.actions import (
     Action,
     ApplyRelease,
     Bake,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from provision.connectors.protocols import Cloud, Shell
 from provision.executor.gather import look_at
-from provision.planning.plan import Plan, SetCurrent
+from provision.planning.actions import SetCurrent
+from provision.planning.plan import Plan
 
 
 def behind(plan: Plan, *, cloud: Cloud, shell: Shell) -> tuple[str, ...]:

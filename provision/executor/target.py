@@ -9,8 +9,8 @@ from provision.catalog.instances import instance_type
 from provision.catalog.models import model as model_of
 from provision.config.environment import Environment, ModelChoice
 from provision.config.timeouts import chain
+from provision.planning.actions import ImageSpec
 from provision.planning.disk import disk_for
-from provision.planning.plan import ImageSpec
 from provision.planning.release import assemble
 from provision.planning.situation import Target
 from provision.planning.sizing import require_fit, size

@@ -9,21 +9,19 @@ from provision.config.environment import Environment
 from provision.errors import PlanError, Refused
 from provision.facts.host import HostFacts
 from provision.facts.inventory import Host
-from provision.planning.finish import finish, lagging, promotes
-from provision.planning.plan import (
+from provision.planning.actions import (
     AcceptProbeKey,
     ApplyRelease,
     MirrorImages,
-    Plan,
     ProveGpu,
     PublishRelease,
     SeedWeights,
-    Step,
     UploadFiles,
     WaitInTraffic,
     WaitReady,
-    Wave,
 )
+from provision.planning.finish import finish, lagging, promotes
+from provision.planning.plan import Plan, Step, Wave
 from provision.planning.release import Release
 from provision.planning.rollout import CAREFUL, Move, Pace, freed, held, refuse_unseen, rollout
 from provision.planning.situation import Situation, Target, serves, serving

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from provision.planning.plan import AskThroughLoadBalancer, SetCurrent, Step, Wave
+from provision.planning.actions import AskThroughLoadBalancer, SetCurrent
+from provision.planning.plan import Step, Wave
 from provision.planning.situation import Situation
 
 ANSWER_TIMEOUT_S = 120.0

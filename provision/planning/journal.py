@@ -10,7 +10,8 @@ from enum import StrEnum
 from typing import Any
 
 from provision.errors import FleetError
-from provision.planning.plan import ApplyRelease, Plan, PublishRelease, SetCurrent
+from provision.planning.actions import ApplyRelease, PublishRelease, SetCurrent
+from provision.planning.plan import Plan
 
 FORMAT = 1  # of the documents that hold runs
 

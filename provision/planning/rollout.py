@@ -15,7 +15,7 @@ from provision.config.timeouts import chain
 from provision.errors import Refused, UsageError
 from provision.facts.host import HostFacts
 from provision.facts.inventory import Host
-from provision.planning.plan import (
+from provision.planning.actions import (
     ApplyRelease,
     Bake,
     BeginMaintenance,
@@ -24,10 +24,9 @@ from provision.planning.plan import (
     FreeFleet,
     HoldFleet,
     LeaveTraffic,
-    Step,
     WaitReady,
-    Wave,
 )
+from provision.planning.plan import Step, Wave
 
 TRAFFIC_TIMEOUT_S = 300.0
 LEAVE_TIMEOUT_S = 60.0

@@ -18,7 +18,8 @@ from provision.errors import Refused
 from provision.facts.host import HostFacts
 from provision.facts.inventory import Host
 from provision.planning import driver
-from provision.planning.plan import Run, Step, Wave
+from provision.planning.actions import Run
+from provision.planning.plan import Step, Wave
 
 # (summary, reason, command)
 Change = tuple[str, str, Command]

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from provision.facts.host import HostFacts
 from provision.facts.inventory import Host, Inventory
+from provision.planning.actions import ImageSpec
 from provision.planning.disk import Disk
-from provision.planning.plan import ImageSpec
 from provision.planning.release import Release
 from provision.secret import Secret
 

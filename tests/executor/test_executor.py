@@ -16,8 +16,9 @@ from provision.errors import CloudError, HostUnreachable, NotReady, PlanError
 from provision.executor.executor import Executor
 from provision.executor.outcome import Event, Kind, Listener, Outcome
 from provision.facts.inventory import Host, Inventory
+from provision.planning.actions import ImageSpec, Run
 from provision.planning.deploy import plan_deploy
-from provision.planning.plan import ImageSpec, Plan, Run, Step, Wave
+from provision.planning.plan import Plan, Step, Wave
 from provision.planning.release import assemble
 from provision.planning.situation import Situation, Target
 from provision.secret import Secret

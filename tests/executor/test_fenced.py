@@ -14,8 +14,8 @@ from provision.executor.fenced import FencedShell
 from provision.executor.journal import Journal
 from provision.executor.lock_store import LockStore
 from provision.facts.inventory import Host
+from provision.planning.actions import Run as RunCommand
 from provision.planning.plan import Plan, Step, Wave
-from provision.planning.plan import Run as RunCommand
 from provision.testing import samples
 from provision.testing.http import FakeHttp
 from provision.testing.shell import FakeShell

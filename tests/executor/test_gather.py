@@ -12,7 +12,7 @@ from provision.commands.command import Result
 from provision.errors import CloudError, HostUnreachable
 from provision.executor.gather import look_at, situation
 from provision.facts.inventory import Inventory
-from provision.planning.plan import ImageSpec
+from provision.planning.actions import ImageSpec
 from provision.planning.probe_key import accepts, with_probe
 from provision.planning.release import MANIFEST, assemble
 from provision.planning.situation import Situation, Target

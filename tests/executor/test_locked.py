@@ -18,10 +18,10 @@ from provision.executor.lock_store import LockStore
 from provision.executor.locked import Work, locked
 from provision.executor.outcome import Outcome
 from provision.facts.inventory import Host
+from provision.planning.actions import Run as RunCommand
 from provision.planning.journal import Ending, Run, Who, errand
 from provision.planning.lock import State
 from provision.planning.plan import Plan, Step, Wave
-from provision.planning.plan import Run as RunCommand
 from provision.testing import samples
 from provision.testing.http import FakeHttp
 from provision.testing.shell import FakeShell

@@ -23,9 +23,9 @@ from provision.connectors.ssh import FabricShell
 from provision.errors import CommandFailed, HostKeyMismatch, HostUnreachable
 from provision.executor.gather import look_at
 from provision.facts.inventory import Host
+from provision.planning.actions import Run
 from provision.planning.doctor import diagnose
 from provision.planning.finding import State
-from provision.planning.plan import Run
 from provision.planning.setup import plan_setup
 from provision.testing import samples
 from rehearsal.processes import run

@@ -9,8 +9,9 @@ import pytest
 from provision.commands.command import Command
 from provision.errors import PlanError, Refused
 from provision.facts.inventory import Inventory
+from provision.planning.actions import ImageSpec, Run, UploadFiles
 from provision.planning.deploy import plan_deploy
-from provision.planning.plan import ImageSpec, Plan, Run, Step, UploadFiles, Wave
+from provision.planning.plan import Plan, Step, Wave
 from provision.planning.release import assemble
 from provision.planning.situation import Situation, Target
 from provision.secret import Secret

@@ -9,9 +9,10 @@ import pytest
 from provision.commands.command import Command
 from provision.errors import FleetError
 from provision.planning import journal
+from provision.planning.actions import ApplyRelease, PublishRelease, SetCurrent
+from provision.planning.actions import Run as RunCommand
 from provision.planning.journal import Ending, Entry, Errand, Run, Who
-from provision.planning.plan import ApplyRelease, Plan, PublishRelease, SetCurrent, Step, Wave
-from provision.planning.plan import Run as RunCommand
+from provision.planning.plan import Plan, Step, Wave
 from provision.planning.release import assemble
 from provision.testing import samples
 

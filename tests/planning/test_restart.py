@@ -8,7 +8,7 @@ import pytest
 
 from provision.errors import PlanError, Refused
 from provision.facts.inventory import Inventory
-from provision.planning.plan import ApplyRelease
+from provision.planning.actions import ApplyRelease
 from provision.planning.restart import plan_restart, plan_return
 from provision.planning.rollout import CAREFUL, Pace
 from provision.planning.situation import Situation

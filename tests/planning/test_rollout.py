@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provision.errors import Refused, UsageError
-from provision.planning.plan import DrainHost, EnterTraffic, LeaveTraffic, Wave
+from provision.planning.actions import DrainHost, EnterTraffic, LeaveTraffic
+from provision.planning.plan import Wave
 from provision.planning.rollout import Move, Pace, at_a_time, rollout
 from provision.testing import samples
 

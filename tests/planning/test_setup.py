@@ -10,7 +10,7 @@ import pytest
 from provision.config.environment import EngineSettings
 from provision.errors import Refused
 from provision.facts.host import ContainerFacts, HostFacts
-from provision.planning.plan import Run
+from provision.planning.actions import Run
 from provision.planning.setup import plan_setup
 from provision.testing import samples
 

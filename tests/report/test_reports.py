@@ -15,9 +15,10 @@ from provision.errors import HostError, NotReady
 from provision.executor.outcome import Event, HostOutcome, Kind, Outcome, StepDone
 from provision.facts.host import GpuFacts
 from provision.facts.inventory import Inventory
+from provision.planning.actions import ImageSpec
 from provision.planning.benchmark import Benchmark, Level, Percentiles
 from provision.planning.deploy import plan_deploy
-from provision.planning.plan import ImageSpec, Plan
+from provision.planning.plan import Plan
 from provision.planning.release import assemble
 from provision.planning.situation import Situation, Target
 from provision.planning.status import rows
