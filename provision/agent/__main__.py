@@ -12,7 +12,7 @@ from provision.agent import engine_log, gpu, hop, images, mirror, seed
 from provision.agent.apply import Apply
 from provision.agent.bake import bake
 from provision.agent.boot import boot
-from provision.agent.cloud import Cloud, Metadata
+from provision.agent.cloud import Cloud
 from provision.agent.docker import ENGINE_PREFIX, Docker
 from provision.agent.drain import drain
 from provision.agent.engine import Engine
@@ -20,6 +20,7 @@ from provision.agent.errors import AgentError, Stopped
 from provision.agent.events import Events
 from provision.agent.host import Host
 from provision.agent.maintenance import Maintenance
+from provision.agent.metadata import Metadata
 from provision.agent.paths import Paths
 from provision.agent.serve import Agent
 from provision.agent.settings import AgentSettings, HostSettings

@@ -1,4 +1,4 @@
-"""AWS as this host sees it: the instance metadata service and boto3 with the host's own role.
+"""AWS as this host sees it: boto3 with the host's own role.
 
 Credentials always come from the instance's role, also when ``aws_endpoint_url`` points elsewhere.
 """
@@ -9,58 +9,15 @@ import base64
 import importlib.util
 import json
 import threading
-import urllib.error
-import urllib.request
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from provision.agent.errors import AgentError, CloudUnreachable, KeysExpired
 from provision.agent.settings import HostSettings
 
-METADATA = "http://169.254.169.254"
-_METADATA_S = 5.0
 _EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired")
 _SHA256 = "sha256"
-
-
-@dataclass(frozen=True)
-class Identity:
-    """Which instance this is, and where."""
-
-    instance_id: str
-    zone: str
-
-
-class Metadata:
-    """The instance metadata service, version 2 only."""
-
-    def __init__(self, base: str = METADATA) -> None:
-        self._base = base
-
-    def identity(self) -> Identity:
-        """Ask who this instance is. Raises CloudUnreachable."""
-        token = self._ask("PUT", "api/token", {"X-aws-ec2-metadata-token-ttl-seconds": "300"})
-        headers = {"X-aws-ec2-metadata-token": token}
-        return Identity(
-            self._ask("GET", "meta-data/instance-id", headers),
-            self._ask("GET", "meta-data/placement/availability-zone", headers),
-        )
-
-    def _ask(self, method: str, path: str, headers: Mapping[str, str]) -> str:
-        request = urllib.request.Request(
-            f"{self._base}/latest/{path}", method=method, headers=dict(headers)
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=_METADATA_S) as answer:
-                text: str = answer.read().decode()
-                return text
-        except OSError as error:
-            raise CloudUnreachable(
-                f"the instance metadata service does not answer: {error}",
-                hint="is IMDSv2 enabled for this instance, and is this an EC2 instance?",
-            ) from None
 
 
 class Cloud:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from provision.agent.cloud import Cloud, Metadata
+from provision.agent.cloud import Cloud
 from provision.agent.docker import Docker
 from provision.agent.events import Clock, Events
+from provision.agent.metadata import Metadata
 from provision.agent.paths import Paths
 from provision.agent.settings import HostSettings
 from provision.agent.system import Run

@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
-from provision.agent.cloud import Cloud, Identity, calling
+from provision.agent.cloud import Cloud, calling
 from provision.agent.errors import AgentError, CloudUnreachable
 from provision.agent.events import Clock, Events
+from provision.agent.metadata import Identity
 from provision.agent.settings import CacheSettings, HostSettings
 
 CACHE_TAG = "llm-fleet:cache"

@@ -15,10 +15,11 @@ import pytest
 from moto import mock_aws
 
 from provision.agent import apply as apply_module
-from provision.agent.cloud import Cloud, Identity
+from provision.agent.cloud import Cloud
 from provision.agent.docker import Docker
 from provision.agent.events import Events
 from provision.agent.host import Host
+from provision.agent.metadata import Identity
 from provision.agent.paths import Paths
 from provision.agent.settings import HostSettings
 from provision.planning.release import Release, assemble

@@ -3,75 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
-import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import Any
 
 import pytest
 from botocore.stub import Stubber
 
-from provision.agent.cloud import Cloud, Identity, Metadata, keys_from
+from provision.agent.cloud import Cloud, keys_from
 from provision.agent.docker import registry_of
 from provision.agent.errors import AgentError, CloudUnreachable
 from provision.agent.settings import HostSettings
 from tests.agent.conftest import World, host_json
-
-
-@dataclass
-class Imds:
-    """A metadata service that wants version 2."""
-
-    url: str = ""
-    asked: list[str] = field(default_factory=list)
-
-
-@pytest.fixture
-def imds() -> Iterator[Imds]:
-    state = Imds()
-    texts = {
-        "/latest/meta-data/instance-id": "i-0abc",
-        "/latest/meta-data/placement/availability-zone": "us-east-1a",
-    }
-
-    class Handler(BaseHTTPRequestHandler):
-        def log_message(self, *_: Any) -> None:
-            pass
-
-        def do_PUT(self) -> None:
-            self._say(200 if self.headers["X-aws-ec2-metadata-token-ttl-seconds"] else 400, "tok")
-
-        def do_GET(self) -> None:
-            state.asked.append(self.path)
-            good = self.headers["X-aws-ec2-metadata-token"] == "tok"
-            self._say(200 if good else 401, texts.get(self.path, ""))
-
-        def _say(self, status: int, text: str) -> None:
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text.encode())
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    state.url = f"http://127.0.0.1:{server.server_address[1]}"
-    yield state
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-class TestMetadata:
-    def test_asks_with_a_token(self, imds: Imds) -> None:
-        """Version 1 is switched off on these hosts."""
-        assert Metadata(imds.url).identity() == Identity("i-0abc", "us-east-1a")
-
-    def test_nobody_there(self) -> None:
-        """Not an EC2 instance, or IMDS is off: said so."""
-        with pytest.raises(CloudUnreachable, match="metadata service does not answer"):
-            Metadata("http://127.0.0.1:9").identity()
 
 
 class TestCloud:

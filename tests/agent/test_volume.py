@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from provision.agent.cloud import Cloud, Identity
+from provision.agent.cloud import Cloud
 from provision.agent.errors import AgentError, CloudUnreachable
 from provision.agent.events import Events
+from provision.agent.metadata import Identity
 from provision.agent.settings import HostSettings
 from provision.agent.volume import Claim, Volume, candidates
 from tests.agent.conftest import host_json, shared_cloud
