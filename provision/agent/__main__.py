@@ -19,6 +19,7 @@ from provision.agent.engine import Engine
 from provision.agent.errors import AgentError, Stopped
 from provision.agent.events import Events
 from provision.agent.host import Host
+from provision.agent.leaving import refuse
 from provision.agent.maintenance import Maintenance
 from provision.agent.metadata import Metadata
 from provision.agent.paths import Paths
@@ -30,6 +31,7 @@ from provision.agent.wait import ask_status, wait
 
 _LAST_LINES = 40
 _ONLY_ASKS = ("status", "wait", "bake", "prove-gpu")
+_FOR_THOSE_WHO_STAY = ("apply", "maintain", "drain", "resume", "wait", "bake", "boot")
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
@@ -39,6 +41,8 @@ def main(arguments: Optional[List[str]] = None) -> int:
     file = None if options.command in _ONLY_ASKS else paths.events
     events = Events(clock, stream=sys.stdout, file=file)
     try:
+        if options.command in _FOR_THOSE_WHO_STAY:
+            refuse(paths, clock.now())
         _COMMANDS[options.command](options, paths, events)
     except AgentError as error:
         events.emit(

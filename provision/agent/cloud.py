@@ -108,14 +108,30 @@ class Cloud:
 
     def enter_traffic(self, instance_id: str) -> None:
         """Put the instance into the environment's target group; no matter if it is there."""
-        arn = self._settings.target_group_arn
-        if arn is None:
-            raise AgentError(
-                "host.json names no target group: this host can't go back into traffic by itself",
-                hint="`fab rolling-restart` puts it back; newer hosts know their group",
-            )
+        arn = self._target_group()
         with calling(f"register {instance_id} in {arn}"):
             self.client("elbv2").register_targets(TargetGroupArn=arn, Targets=[{"Id": instance_id}])
+
+    def leave_traffic(self, instance_id: str) -> None:
+        """Take the instance out of the environment's target group; no matter if it is there."""
+        arn, targets = self._target_group(), [{"Id": instance_id}]
+        with calling(f"deregister {instance_id} in {arn}", missing=("InvalidTarget",)):
+            self.client("elbv2").deregister_targets(TargetGroupArn=arn, Targets=targets)
+
+    def complete_lifecycle(self, group: str, hook: str, instance_id: str) -> bool:
+        """Let the group end the instance; False when it does not wait for that (yet, or any more).
+
+        A wrong name of group or hook looks the same to AWS: the hook's time then ends the wait.
+        """
+        with calling(f"let {group} end {instance_id}", missing=("ValidationError",)) as said:
+            self.client("autoscaling").complete_lifecycle_action(
+                AutoScalingGroupName=group,
+                LifecycleHookName=hook,
+                InstanceId=instance_id,
+                LifecycleActionResult="CONTINUE",
+            )
+            said.append(True)
+        return bool(said)
 
     def registry_login(self) -> Tuple[str, str]:
         """Host name and password of this account's registry."""
@@ -123,6 +139,15 @@ class Cloud:
             data = self.client("ecr").get_authorization_token()["authorizationData"][0]
             password = base64.b64decode(data["authorizationToken"]).decode().partition(":")[2]
             return data["proxyEndpoint"].split("://")[-1], password
+
+    def _target_group(self) -> str:
+        arn = self._settings.target_group_arn
+        if arn is None:
+            raise AgentError(
+                "host.json names no target group: this host can't enter or leave traffic by itself",
+                hint="`fab rolling-restart` puts it back; newer hosts know their group",
+            )
+        return arn
 
     def _client(self, service: str) -> Any:
         _require_boto3()

@@ -126,6 +126,11 @@ class Paths:
         return self.run / "maintenance.json"
 
     @property
+    def farewell(self) -> Path:
+        """There once AWS takes this host away: why, until when, and how far it is."""
+        return self.run / "farewell.json"
+
+    @property
     def waterfall(self) -> Path:
         """How long the parts of the last apply took."""
         return self.run / "waterfall.json"

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from provision.agent import hop
-from provision.agent.apply import Apply
-from provision.agent.boot import boot
 from provision.agent.docker import Container
 from provision.agent.engine import Engine
-from provision.agent.errors import AgentError, Busy
+from provision.agent.errors import AgentError
 from provision.agent.host import Host
 from provision.agent.keys import KeyRing
-from provision.agent.maintenance import Maintenance
+from provision.agent.leaving import POLL_S, Leaving
+from provision.agent.maintenance import Maintenance, Mark
 from provision.agent.report import document, readiness
+from provision.agent.rescue import Rescue
 from provision.agent.server import in_background, key_server, status_server
 from provision.agent.settings import AgentSettings
 from provision.agent.system import read_json
@@ -26,7 +26,6 @@ from provision.agent.watch import Watch
 
 _TICK_S = 2.0
 _KEYS_S = 20.0
-_RETRY_S = 20.0
 
 
 class Agent:
@@ -36,16 +35,16 @@ class Agent:
         self._host = host
         self._ring = KeyRing(host.paths.keys)
         self._maintenance = Maintenance(host.paths.maintenance)
+        self._leaving = Leaving(host, lambda: [engine.metrics() for engine in self._engines])
+        self._rescue = Rescue(host, self._maintenance, self._say_once)
         self._release: Optional[str] = None
         self._settings: Optional[AgentSettings] = None
         self._watches: Tuple[Watch, ...] = ()
+        self._engines: Tuple[Engine, ...] = ()
         self._ended = threading.Event()
         self._containers: Optional[Dict[str, Container]] = None
         self._problem = ""
-        self._boot_problem = ""
         self._said = ""
-        self._next_boot = 0.0
-        self._journal_since: Optional[float] = None
         self._applied: Mapping[str, float] = {}
         self._program = _identity(host.paths.program)
 
@@ -54,6 +53,7 @@ class Agent:
         in_background(status_server(self.deep, self.status))
         in_background(key_server(self._ring, self._host.clock.now, self._host.paths.socket))
         self._spawn(self._sync_keys)
+        self._spawn(self._say_goodbye)
         while True:
             self.tick()
             self._host.clock.sleep(_TICK_S)
@@ -66,17 +66,21 @@ class Agent:
         try:
             self._follow_program()
             release = self._host.paths.current_release()
-            if release is None or not self._host.paths.booted.exists():
-                self._try_boot()
+            leaving = self._leaving.farewell is not None
+            if leaving:
+                self._rescue.boot_problem = ""
+            elif release is None or not self._host.paths.booted.exists():
+                self._rescue.boot()
             else:
-                self._boot_problem = ""
+                self._rescue.boot_problem = ""
             if release is None:
                 return
             if release != self._release:
                 self._adopt(release)
             self._look()
-            self._recover(release)
-            self._end_lease()
+            if not leaving:  # nothing is started any more, and nothing comes back into traffic
+                self._rescue.apply(release)
+                self._rescue.end_lease()
         except AgentError as error:
             self._say_once(error.reason, hint=error.hint)
             self._problem = error.reason
@@ -87,11 +91,14 @@ class Agent:
         A host under maintenance may be ready, and must get none.
         """
         now = self._host.clock.now()
+        if self._leaving.farewell is not None:
+            return False, self._leaving.farewell.words(now)
         mark = self._maintenance.mark(now)
         if mark is not None:
             return False, f"under maintenance for {mark.until - now:.0f} s more: {mark.why}"
         if self._settings is None:
-            return False, self._obstacle() or self._boot_problem or "no release was applied yet"
+            why = self._obstacle() or self._rescue.boot_problem
+            return False, why or "no release was applied yet"
         reports = [watch.report() for watch in self._watches]
         ready, reason = readiness(self._settings, reports, problem=self._obstacle(), now=now)
         return ready, reason if ready else self._with_boot(reason)
@@ -112,17 +119,31 @@ class Agent:
             "problem": self._ring.problem,
         }
         reason = body["reason"] if body["ready_for"] else self._with_boot(body["reason"])
-        mark = self._maintenance.mark(self._host.clock.now())
-        away = asdict(mark) if mark else None
-        if mark is not None and not reason:
+        farewell, mark = self._leaving.farewell, self._mark()
+        if farewell is not None:
+            reason, body["ready_for"] = farewell.words(self._host.clock.now()), None
+        elif mark is not None and not reason:
             reason = f"under maintenance: {mark.why}"
-        return {**body, "reason": reason, "keys": keys, "maintenance": away}
+        return {
+            **body,
+            "reason": reason,
+            "keys": keys,
+            "maintenance": asdict(mark) if mark else None,
+            "leaving": asdict(farewell) if farewell else None,
+            "rebalance": self._leaving.rebalance,
+        }
+
+    def _mark(self) -> Optional[Mark]:
+        """Since when and until when the host is away on purpose; a farewell outlives any lease."""
+        now = self._host.clock.now()
+        return self._leaving.mark(now) or self._maintenance.mark(now)
 
     def _with_boot(self, reason: str) -> str:
         """An engine that is down because the boot failed says little by itself."""
-        if not self._boot_problem:
+        problem = self._rescue.boot_problem
+        if not problem:
             return reason
-        return self._boot_problem if self._release is None else f"{reason} ({self._boot_problem})"
+        return problem if self._release is None else f"{reason} ({problem})"
 
     def _obstacle(self) -> str:
         """What keeps the host back beside its engines."""
@@ -139,6 +160,11 @@ class Agent:
         self._ended.set()
         host = self._host
         settings = AgentSettings.parse(read_json(host.paths.release(release) / "agent.json"))
+        secret = hop.read(host.paths)
+        self._engines = tuple(
+            Engine(replica.port, settings.model, secret, host.clock, chat=settings.chat)
+            for replica in settings.replicas
+        )
         self._watches = tuple(self._watch(settings))
         self._settings, self._release = settings, release
         self._applied = _applied(host, release)
@@ -152,17 +178,17 @@ class Agent:
         threading.Thread(target=function, args=arguments, daemon=True).start()
 
     def _watch(self, settings: AgentSettings) -> List[Watch]:
-        host, secret = self._host, hop.read(self._host.paths)
+        host = self._host
         return [
             Watch(
                 replica,
                 settings,
                 docker=host.docker,
-                engine=Engine(replica.port, settings.model, secret, host.clock, chat=settings.chat),
+                engine=engine,
                 clock=host.clock,
                 events=host.events,
             )
-            for replica in settings.replicas
+            for replica, engine in zip(settings.replicas, self._engines)  # noqa: B905 - 3.9
         ]
 
     def _keep_watching(self, watch: Watch, ended: threading.Event) -> None:
@@ -176,7 +202,7 @@ class Agent:
     def _step(self, watch: Watch) -> None:
         seen = self._containers
         if seen is not None:
-            mark = self._maintenance.mark(self._host.clock.now())
+            mark = self._mark()
             watch.step(seen.get(watch.container), away_since=mark.since if mark else None)
 
     def _look(self) -> None:
@@ -186,52 +212,14 @@ class Agent:
             self._containers = self._host.docker.containers(names)
             self._problem = ""
 
-    def _try_boot(self) -> None:
-        now = self._host.clock.monotonic()
-        if now < self._next_boot:
-            return
-        self._next_boot = now + _RETRY_S
-        try:
-            boot(self._host, lock_wait_s=0.0)
-        except Busy:
-            self._boot_problem = "a release is being applied"
-        except AgentError as error:
-            self._say_once(error.reason, hint=error.hint)
-            self._boot_problem = error.reason
-        else:
-            there = self._host.paths.current_release() is not None
-            self._boot_problem = "" if there else "the fleet has no current release yet"
-
-    def _recover(self, release: str) -> None:
-        """An apply that was killed left its journal: bring up what ``current`` points to."""
-        now = self._host.clock.monotonic()
-        if not self._host.paths.journal.exists():
-            self._journal_since = None
-            return
-        if self._journal_since is None:
-            self._journal_since = now
-        if now - self._journal_since < _RETRY_S:
-            return
-        self._journal_since = now
-        try:
-            Apply(self._host, restart_agent=False).release(release, fetch=False, lock_wait_s=0.0)
-        except Busy:
-            return
-
-    def _end_lease(self) -> None:
-        """Nobody ended the maintenance: whoever began it is gone, so the host returns by itself.
-
-        The mark goes last: when AWS does not answer, the next turn tries again.
-        """
-        if not self._maintenance.ran_out(self._host.clock.now()):
-            return
-        try:
-            self._host.cloud.enter_traffic(self._host.metadata.identity().instance_id)
-        except AgentError as error:
-            self._say_once(error.reason, hint=error.hint)
-            return
-        self._maintenance.end()
-        self._host.events.emit("lease-ended", text="nobody ended the maintenance")
+    def _say_goodbye(self) -> None:
+        while True:
+            pause_s = POLL_S
+            try:
+                pause_s = self._leaving.turn()
+            except Exception as error:  # a farewell that ends would cost clients their answers
+                self._say_once(f"{type(error).__name__}: {error}")
+            self._host.clock.sleep(pause_s)
 
     def _follow_program(self) -> None:
         """Run the program that a release brought, in this very process."""

@@ -20,6 +20,15 @@ class CacheSettings:
 
 
 @dataclass(frozen=True)
+class Hook:
+    """The lifecycle hook by which the *group* waits for a host that it ends, and for how long."""
+
+    group: str
+    name: str
+    heartbeat_s: float
+
+
+@dataclass(frozen=True)
 class HostSettings:
     """``/etc/llm-fleet/host.json``. Without ``cache`` the cache is a plain folder."""
 
@@ -31,6 +40,7 @@ class HostSettings:
     target_group_arn: Optional[str] = None
     aws_endpoint_url: Optional[str] = None
     cache: Optional[CacheSettings] = None
+    hook: Optional[Hook] = None
 
     @staticmethod
     def parse(document: Mapping[str, Any]) -> HostSettings:
@@ -46,6 +56,7 @@ class HostSettings:
                 target_group_arn=document.get("target_group_arn") or None,
                 aws_endpoint_url=document.get("aws_endpoint_url") or None,
                 cache=_cache(cache) if cache else None,
+                hook=_hook(document.get("hook")),
             )
         except KeyError as error:
             raise AgentError(
@@ -148,3 +159,9 @@ def _cache(document: Mapping[str, Any]) -> CacheSettings:
         kms_key_arn=values.get("kms_key_arn") or None,
         max_volumes=int(values["max_volumes"]),
     )
+
+
+def _hook(document: Optional[Mapping[str, Any]]) -> Optional[Hook]:
+    if not document:
+        return None
+    return Hook(str(document["group"]), str(document["name"]), float(document["heartbeat_s"]))

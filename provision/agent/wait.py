@@ -73,6 +73,8 @@ def hopeless(status: Optional[Mapping[str, Any]], release: str, waited_s: float)
     """Why waiting any longer makes no sense, empty while it does."""
     if status is None:
         return ""
+    if status.get("leaving"):
+        return f"this host is {status['reason']}"
     if status["release"] == release and status["state"] in _HOPELESS:
         return str(status["reason"] or "the engine is in a crash loop")
     if waited_s < _SETTLE_S:

@@ -17,6 +17,7 @@ from moto import mock_aws
 from provision.agent import apply as apply_module
 from provision.agent.cloud import Cloud
 from provision.agent.docker import Docker
+from provision.agent.errors import CloudUnreachable
 from provision.agent.events import Events
 from provision.agent.host import Host
 from provision.agent.metadata import Identity
@@ -43,13 +44,24 @@ AGENT_JSON = {
 
 
 class FixedMetadata:
-    """The instance that this host is."""
+    """The instance that this host is; *items* is what AWS has in store for it."""
 
     def __init__(self, instance_id: str = "i-0123456789abcdef0", zone: str = "us-east-1a") -> None:
         self._identity = Identity(instance_id, zone)
+        self.items: dict[str, str] = {}
+        self.away = False
 
     def identity(self) -> Identity:
+        self._answer()
         return self._identity
+
+    def item(self, name: str) -> str | None:
+        self._answer()
+        return self.items.get(name)
+
+    def _answer(self) -> None:
+        if self.away:
+            raise CloudUnreachable("the instance metadata service does not answer")
 
 
 @dataclass
@@ -60,6 +72,12 @@ class World:
     machine: FakeMachine
     clock: FakeClock
     stream: io.StringIO
+
+    @property
+    def metadata(self) -> FixedMetadata:
+        """What the host hears of AWS's intentions."""
+        assert isinstance(self.host.metadata, FixedMetadata)
+        return self.host.metadata
 
     @property
     def paths(self) -> Paths:

@@ -10,7 +10,7 @@ from botocore.stub import Stubber
 from provision.agent.cloud import Cloud, keys_from
 from provision.agent.docker import registry_of
 from provision.agent.errors import AgentError, CloudUnreachable
-from provision.agent.settings import HostSettings
+from provision.agent.settings import Hook, HostSettings
 from tests.agent.conftest import World, host_json
 
 
@@ -56,6 +56,38 @@ class TestCloud:
             cloud.enter_traffic("i-1")
         stubber.assert_no_pending_responses()
 
+    def test_out_of_traffic(self) -> None:
+        """By its name alone; one that is out already is no error."""
+        cloud = Cloud(HostSettings.parse({**host_json(), "target_group_arn": "arn:targets"}))
+        stubber = Stubber(cloud.client("elbv2"))
+        wanted = {"TargetGroupArn": "arn:targets", "Targets": [{"Id": "i-1"}]}
+        stubber.add_response("deregister_targets", {}, wanted)
+        stubber.add_client_error("deregister_targets", "InvalidTarget", "it is not there", 400)
+        with stubber:
+            cloud.leave_traffic("i-1")
+            cloud.leave_traffic("i-1")
+        stubber.assert_no_pending_responses()
+
+    def test_the_group_may_go_on(self) -> None:
+        """True when it waited; before and after that AWS knows no such action."""
+        cloud = Cloud(HostSettings.parse(host_json()))
+        stubber = Stubber(cloud.client("autoscaling"))
+        wanted = {
+            "AutoScalingGroupName": "g",
+            "LifecycleHookName": "h",
+            "InstanceId": "i-1",
+            "LifecycleActionResult": "CONTINUE",
+        }
+        why = "No active Lifecycle Action found with instance ID i-1"
+        stubber.add_client_error("complete_lifecycle_action", "ValidationError", why, 400)
+        stubber.add_response("complete_lifecycle_action", {}, wanted)
+        stubber.add_client_error("complete_lifecycle_action", "AccessDenied", "no", 403)
+        with stubber:
+            assert not cloud.complete_lifecycle("g", "h", "i-1")
+            assert cloud.complete_lifecycle("g", "h", "i-1")
+            with pytest.raises(CloudUnreachable, match="can't let g end i-1"):
+                cloud.complete_lifecycle("g", "h", "i-1")
+
     def test_a_host_that_does_not_know_its_group(self) -> None:
         """Says what to type."""
         with pytest.raises(AgentError, match="names no target group") as caught:
@@ -85,6 +117,14 @@ class TestCloud:
 def test_the_registry_in_an_image_name(image: str, registry: str) -> None:
     """As Docker reads it."""
     assert registry_of(image) == registry
+
+
+def test_the_hook_in_host_json() -> None:
+    """Named, with its time; hosts made by an older program know of none."""
+    hook = {"group": "llm-fleet-test", "name": "llm-fleet-test-leave", "heartbeat_s": 390}
+    settings = HostSettings.parse({**host_json(), "hook": hook})
+    assert settings.hook == Hook("llm-fleet-test", "llm-fleet-test-leave", 390.0)
+    assert HostSettings.parse(host_json()).hook is None
 
 
 @pytest.mark.parametrize(

@@ -146,6 +146,8 @@ class TestReadiness:
             "log": [],
             "keys": {"count": 1, "synced_at": document["keys"]["synced_at"], "problem": ""},
             "maintenance": None,
+            "leaving": None,
+            "rebalance": None,
         }
 
     def test_a_new_release_is_watched_from_the_beginning(self, served: Served) -> None:
