@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from playbooks.config import ENV_HELP
 from playbooks.frame import confirm, progress, task
-from playbooks.hold import glance, holding
+from playbooks.hold import glance, holding, left_held
 from playbooks.rolling import PACE_HELP, carry_out, pace_of, roll, show, tell
 from playbooks.session import Session
+from playbooks.unfinished import UNFINISHED_HELP, asked_for, go_on
 
 if TYPE_CHECKING:
     from provision.executor.outcome import Outcome
+    from provision.planning.pace import Pace
     from provision.planning.plan import Plan
-    from provision.planning.rollout import Pace
 
 _HELP = {
     "model": "catalogue name, instead of the one in the environment's file",
@@ -24,6 +26,7 @@ _HELP = {
     "accept-downtime": "restart serving hosts all at once",
     "json": "print JSON only",
     **PACE_HELP,
+    **UNFINISHED_HELP,
 }
 
 
@@ -39,22 +42,32 @@ def deploy(
     max_unavailable: str = "1",
     bake: str = "30",
     keep_going: bool = False,
+    resume: bool = False,
+    abort: bool = False,
     json: bool = False,
 ) -> None:
     """Set hosts up, start the model, warm it up, check it, take traffic."""
     with Session.open(env) as session:
         progress(session.chosen)
+        if asked_for(resume=resume, abort=abort, hosts=hosts != "*", model=model):
+            go_on(session, abort=abort, dry_run=dry_run, yes=yes, json=json)
+            return
         before = glance(session)
         pace = pace_of(session, max_unavailable=max_unavailable, bake=bake)
         plan = plan_for(
-            session, model=model, hosts=hosts, accept_downtime=accept_downtime, pace=pace
+            session,
+            model=model,
+            hosts=hosts,
+            accept_downtime=accept_downtime,
+            pace=pace,
+            held=left_held(before),
         )
         show(plan, before, json=json)
         outcomes: list[Outcome] = []
         late: Outcome | None = None
         if plan and not dry_run and (yes or confirm("Go on?")):
             with holding(session, plan, task="deploy", before=before):
-                outcomes = roll(session, plan, pace=pace, keep_going=keep_going)
+                outcomes = roll(session, plan, keep_going=keep_going)
                 if names := _behind(session, plan, outcomes[0], json=json):
                     again = plan_for(
                         session,
@@ -74,13 +87,15 @@ def plan_for(
     hosts: str = "*",
     accept_downtime: bool = False,
     pace: Pace | None = None,
+    held: Sequence[str] = (),
 ) -> Plan:
-    """Look at everything and plan the deploy; changes nothing."""
+    """Look at everything and plan the deploy; changes nothing. An unfinished rollout left *held*
+    suspended."""
     import secrets
 
     from provision.executor.deploy import prepare
     from provision.planning import keys
-    from provision.planning.rollout import CAREFUL
+    from provision.planning.pace import CAREFUL
 
     return prepare(
         session.environment,
@@ -90,6 +105,7 @@ def plan_for(
         hosts=hosts,
         accept_downtime=accept_downtime,
         pace=pace or CAREFUL,
+        left_held=held,
         spare_key=keys.new_text(secrets.token_bytes(keys.RANDOM_BYTES)),
     )
 

@@ -8,7 +8,7 @@ from invoke.collection import Collection
 
 from playbooks.config import ENV_HELP
 from playbooks.frame import confirm, emit_json, progress, task
-from playbooks.hold import caller
+from playbooks.hold import caller, store_of
 from playbooks.session import Session
 
 _JSON_HELP = "print JSON only"
@@ -17,12 +17,11 @@ _JSON_HELP = "print JSON only"
 @task(help={"env": ENV_HELP, "json": _JSON_HELP})
 def status(_context: Any, env: str | None = None, json: bool = False) -> None:
     """Show who holds the lock, for what, since when, and when it frees itself."""
-    from provision.executor.lock_store import LockStore
     from provision.report import lock as report
 
     with Session.open(env) as session:
         progress(session.chosen)
-        store = LockStore(session.cloud)
+        store = store_of(session)
         seen = store.look()
         if json:
             emit_json(report.document(seen))
@@ -33,14 +32,13 @@ def status(_context: Any, env: str | None = None, json: bool = False) -> None:
 @task(name="break", help={"env": ENV_HELP, "yes": "go on without asking", "json": _JSON_HELP})
 def break_(_context: Any, env: str | None = None, yes: bool = False, json: bool = False) -> None:
     """End the run that holds the lock: its next step does not begin."""
-    from provision.executor.lock_store import LockStore
     from provision.planning.lock import State
     from provision.report import lock as report
     from provision.report.history import ending
 
     with Session.open(env) as session:
         progress(session.chosen)
-        store = LockStore(session.cloud)
+        store = store_of(session)
         seen = store.look()
         if not json:
             print(report.text(seen, environment=store.environment))

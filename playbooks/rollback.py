@@ -9,6 +9,7 @@ from playbooks.frame import confirm, progress, task
 from playbooks.hold import glance, holding
 from playbooks.rolling import PACE_HELP, pace_of, roll, show, standing, tell
 from playbooks.session import Session
+from playbooks.unfinished import UNFINISHED_HELP, asked_for, go_on
 
 if TYPE_CHECKING:
     from provision.executor.outcome import Outcome
@@ -22,6 +23,7 @@ _HELP = {
     "accept-downtime": "also when nobody serves meanwhile",
     "json": "print JSON only",
     **PACE_HELP,
+    **UNFINISHED_HELP,
 }
 
 
@@ -37,6 +39,8 @@ def rollback(
     dry_run: bool = False,
     yes: bool = False,
     accept_downtime: bool = False,
+    resume: bool = False,
+    abort: bool = False,
     json: bool = False,
 ) -> None:
     """Go back to the release before this one, or to the one named, without losing a request."""
@@ -45,17 +49,20 @@ def rollback(
 
     with Session.open(env) as session:
         progress(session.chosen)
+        if asked_for(resume=resume, abort=abort, hosts=hosts != "*", to=to):
+            go_on(session, abort=abort, dry_run=dry_run, yes=yes, json=json)
+            return
         before = glance(session)
         pace = pace_of(
             session, max_unavailable=max_unavailable, bake=bake, downtime=accept_downtime
         )
         releases = Releases(session.cloud)
         wanted = releases.published(to or releases.before())
-        now = standing(session, hosts)
+        now = standing(session, hosts, before)
         plan = plan_rollback(session.environment, wanted, now, pace)
         show(plan, before, json=json)
         outcomes: list[Outcome] = []
         if plan and not dry_run and (yes or confirm("Go on?")):
             with holding(session, plan, task="rollback", before=before):
-                outcomes = roll(session, plan, pace=pace, keep_going=keep_going)
+                outcomes = roll(session, plan, keep_going=keep_going)
         tell(plan, outcomes, json=json)

@@ -7,15 +7,14 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 from playbooks.frame import emit_json, finish, progress
-from playbooks.hold import tell_who_works
+from playbooks.hold import Glance, left_held, tell_who_works
 from playbooks.session import Session
 from provision.errors import EXIT_DONE, EXIT_FAILED, UsageError
 
 if TYPE_CHECKING:
     from provision.executor.outcome import Outcome
-    from provision.planning.lock import Seen
+    from provision.planning.pace import Pace
     from provision.planning.plan import Plan
-    from provision.planning.rollout import Pace
     from provision.planning.situation import Situation
 
 PACE_HELP = {
@@ -28,7 +27,7 @@ _LONGEST_BAKE_S = 3600
 
 def pace_of(session: Session, *, max_unavailable: str, bake: str, downtime: bool = False) -> Pace:
     """How fast, in numbers. Raises UsageError."""
-    from provision.planning.rollout import Pace, at_a_time
+    from provision.planning.pace import Pace, at_a_time
 
     if not bake.isdecimal() or int(bake) > _LONGEST_BAKE_S:
         raise UsageError(f"--bake {bake!r} is no time", hint=f"seconds, 0 to {_LONGEST_BAKE_S}")
@@ -56,7 +55,7 @@ def carry_out(session: Session, plan: Plan) -> Outcome:
     return outcome
 
 
-def roll(session: Session, plan: Plan, *, pace: Pace, keep_going: bool) -> list[Outcome]:
+def roll(session: Session, plan: Plan, *, keep_going: bool) -> list[Outcome]:
     """Execute *plan*; when it fails, or is interrupted, bring everything back (a second outcome).
 
     With *keep_going* hosts stay as they are. A plan that takes no host out of traffic has no way
@@ -66,28 +65,37 @@ def roll(session: Session, plan: Plan, *, pace: Pace, keep_going: bool) -> list[
     from provision.report import plan as plan_report
 
     outcome = carry_out(session, plan)
-    lost = session.work is not None and session.work.journal.lost
-    if outcome.ok or keep_going or lost or not plan.afterwards:
+    work = session.work
+    if outcome.ok or keep_going or plan.intent is None or work is None or work.journal.lost:
         return [outcome]
     progress("this did not succeed: looking at what the hosts run now")
-    back = way_back(session.environment, plan, cloud=session.cloud, shell=session.shell, pace=pace)
+    back = way_back(session.environment, plan.intent, cloud=session.cloud, shell=session.shell)
     if not back:
         progress("every host runs what it ran before, in traffic")
+        work.returned = not back.left_out
         return [outcome]
     progress(plan_report.text(back))
-    return [outcome, carry_out(session, back)]
+    returned = carry_out(session, back)
+    work.returned = returned.ok
+    return [outcome, returned]
 
 
-def standing(session: Session, hosts: str) -> Situation:
+def standing(session: Session, hosts: str, before: Future[Glance]) -> Situation:
     """What *hosts* (patterns) of the environment run now, and who is in traffic."""
-    from provision.executor.way_back import standing as standing_now
+    from provision.executor.gather import standing as standing_now
 
     fleet = session.cloud.inventory()
     chosen = fleet if hosts == "*" else fleet.select(hosts)
-    return standing_now(chosen, cloud=session.cloud, shell=session.shell, fleet=fleet)
+    return standing_now(
+        chosen,
+        cloud=session.cloud,
+        shell=session.shell,
+        fleet=fleet,
+        left_held=left_held(before),
+    )
 
 
-def show(plan: Plan, before: Future[Seen], *, json: bool) -> None:
+def show(plan: Plan, before: Future[Glance], *, json: bool) -> None:
     """Print *plan*, and name whoever holds the lock, if there is something to do."""
     from provision.report import plan as plan_report
 

@@ -10,6 +10,7 @@ from playbooks.frame import confirm, progress, task
 from playbooks.hold import glance, holding
 from playbooks.rolling import PACE_HELP, pace_of, roll, show, standing, tell
 from playbooks.session import Session
+from playbooks.unfinished import UNFINISHED_HELP, asked_for, go_on
 from provision.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ _HELP = {
     "accept-downtime": "also when nobody serves meanwhile",
     "json": "print JSON only",
     **PACE_HELP,
+    **UNFINISHED_HELP,
 }
 _UNITS = {"m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -40,6 +42,8 @@ def rolling_restart(
     dry_run: bool = False,
     yes: bool = False,
     accept_downtime: bool = False,
+    resume: bool = False,
+    abort: bool = False,
     json: bool = False,
 ) -> None:
     """Restart the engines one host after the other; no request is lost."""
@@ -48,11 +52,14 @@ def rolling_restart(
     older_than_s = None if if_older_than is None else _age(if_older_than)
     with Session.open(env) as session:
         progress(session.chosen)
+        if asked_for(resume=resume, abort=abort, hosts=hosts != "*", if_older_than=if_older_than):
+            go_on(session, abort=abort, dry_run=dry_run, yes=yes, json=json)
+            return
         before = glance(session)
         pace = pace_of(
             session, max_unavailable=max_unavailable, bake=bake, downtime=accept_downtime
         )
-        now = standing(session, hosts)
+        now = standing(session, hosts, before)
         plan = plan_restart(
             session.environment, now, pace, chat=_chats(session), older_than_s=older_than_s
         )
@@ -60,7 +67,7 @@ def rolling_restart(
         outcomes: list[Outcome] = []
         if plan and not dry_run and (yes or confirm("Go on?")):
             with holding(session, plan, task="rolling-restart", before=before):
-                outcomes = roll(session, plan, pace=pace, keep_going=keep_going)
+                outcomes = roll(session, plan, keep_going=keep_going)
         tell(plan, outcomes, json=json)
 
 

@@ -87,6 +87,26 @@ class AwsCloud:
         """Resume these processes of the fleet's Auto Scaling group."""
         self._processes("resume_processes", processes)
 
+    def suspended(self) -> frozenset[str]:
+        """The processes of the fleet's Auto Scaling group that are suspended now."""
+        return frozenset(
+            process["ProcessName"]
+            for group in self._groups()
+            for process in group["SuspendedProcesses"]
+        )
+
+    def primary_weight(self) -> int | None:
+        """The primary group's share of the traffic rule's weights, in percent, rounded."""
+        rule, primary = self.outputs().traffic_rule_arn, self.outputs().primary_target_group_arn
+        found = self._aws.call("elbv2", "describe_rules", rule, RuleArns=[rule])["Rules"]
+        weights = {
+            group["TargetGroupArn"]: int(group.get("Weight", 1))
+            for action in found[0]["Actions"]
+            for group in action.get("ForwardConfig", {}).get("TargetGroups", ())
+        }
+        total = sum(weights.values())
+        return round(100 * weights.get(primary, 0) / total) if total else None
+
     def get_object(self, key: str) -> bytes | None:
         """An object of the environment's bucket, None when there is none."""
         bucket = self.outputs().bucket
@@ -196,15 +216,17 @@ class AwsCloud:
             ScalingProcesses=list(processes),
         )
 
-    def _group_members(self) -> list[str]:
+    def _groups(self) -> list[dict[str, Any]]:
         name = self.outputs().asg_name
         pages = self._aws.pages(
             "autoscaling", "describe_auto_scaling_groups", name, AutoScalingGroupNames=[name]
         )
-        groups = [group for page in pages for group in page["AutoScalingGroups"]]
+        return [group for page in pages for group in page["AutoScalingGroups"]]
+
+    def _group_members(self) -> list[str]:
         return [
             member["InstanceId"]
-            for group in groups
+            for group in self._groups()
             for member in group["Instances"]
             if member["LifecycleState"].startswith(_IN_SERVICE)
         ]

@@ -135,6 +135,15 @@ class Cloud(Protocol):
     def resume(self, processes: Sequence[str]) -> None:
         """Resume these processes of the fleet's Auto Scaling group."""
 
+    def suspended(self) -> frozenset[str]:
+        """The processes of the fleet's Auto Scaling group that are suspended now."""
+
+    def primary_weight(self) -> int | None:
+        """The share of the traffic rule that goes to our own hosts, 0 to 100.
+
+        None when the rule says nothing of it.
+        """
+
     def get_object(self, key: str) -> bytes | None:
         """An object of the environment's bucket, None when there is none."""
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from provision.config.environment import Environment
 from provision.connectors.protocols import Cloud, Shell
 from provision.executor.gather import situation
 from provision.executor.target import target_of, with_model
 from provision.planning.deploy import plan_deploy
+from provision.planning.pace import CAREFUL, Pace
 from provision.planning.plan import Plan
-from provision.planning.rollout import CAREFUL, Pace
 from provision.planning.setup import plan_setup
 from provision.secret import Secret
 
@@ -23,11 +25,13 @@ def prepare(
     hosts: str = "*",
     pace: Pace = CAREFUL,
     accept_downtime: bool = False,
+    left_held: Sequence[str] = (),
 ) -> Plan:
     """Plan a deploy to the *hosts* of *environment* (names or addresses, shell patterns).
 
-    *model* replaces the environment's; *spare_key* becomes the probe key if there is none. Raises
-    what sizing, inventory, AWS and the guards of :func:`plan_deploy` raise.
+    *model* replaces the environment's; *spare_key* becomes the probe key if there is none;
+    *left_held* is as in :func:`provision.executor.gather.standing`. Raises what sizing, inventory,
+    AWS and the guards of :func:`plan_deploy` raise.
     """
     environment = with_model(environment, model)
     outputs = cloud.outputs()
@@ -40,6 +44,7 @@ def prepare(
         fleet=fleet,
         hosts=fleet if hosts == "*" else fleet.select(hosts),
         spare_key=Secret(spare_key),
+        left_held=left_held,
     )
     return plan_deploy(
         environment,

@@ -14,6 +14,7 @@ from provision.executor.fenced import FencedShell
 from provision.executor.interrupts import on_interrupt
 from provision.executor.journal import Journal, first_line
 from provision.executor.outcome import ENVIRONMENT, Event, Kind, Listener, Outcome
+from provision.executor.stale import moved_since
 from provision.executor.tally import Tally
 from provision.facts.inventory import Host
 from provision.planning.plan import Plan, Step, Wave
@@ -38,6 +39,7 @@ class Executor:
         listener: Listener = lambda _: None,
     ) -> None:
         self._shell, self._clock = FencedShell(shell), clock
+        self._cloud = cloud
         self._listener = listener
         self._speaking = threading.RLock()  # a signal may interrupt its holder
         self._stop = threading.Event()
@@ -54,8 +56,8 @@ class Executor:
 
         A host whose step fails gets no further step; the others finish. Ctrl-C lets running changes
         finish, a second Ctrl-C cuts them; so does the loss of the journal's lock, after which no
-        step begins. Raises PlanError, before any change, when a host does not run any more what the
-        Plan expects.
+        step begins. Raises PlanError, before any change, when what the Plan expects is not so any
+        more.
         """
         begun = self._clock.monotonic()
         tally = Tally(plan)
@@ -160,25 +162,27 @@ class Executor:
 
         if self._journal is None:
             return act()
-        return self._journal.around(wave.title, name, step.summary, act)
+        kind = type(step.action).__name__
+        return self._journal.around(wave.title, name, step.summary, act, action=kind)
 
     def _refuse_stale(self, plan: Plan, tally: Tally) -> None:
         hosts = {step.host.name: step.host for wave in plan for step in wave.steps if step.host}
         looked = [host for name, host in hosts.items() if name in plan.expects]
-        if not looked:
-            return
-        with ThreadPoolExecutor(min(len(looked), _MOST_HOSTS_AT_ONCE)) as pool:
+        with ThreadPoolExecutor(min(len(looked) + 1, _MOST_HOSTS_AT_ONCE)) as pool:
+            moved = pool.submit(moved_since, plan, self._cloud)
             found = dict(zip(looked, pool.map(self._what_runs, looked), strict=True))
+        stale = moved.result()
         for host, runs in found.items():
             if isinstance(runs, FleetError):
                 tally.unreachable(host.name, runs)
             elif runs != plan.expects[host.name]:
                 expected = plan.expects[host.name] or "nothing"
-                raise PlanError(
-                    f"{host.name} runs {runs or 'nothing'} now, not {expected} as when the plan"
-                    " was made; nothing was changed",
-                    hint="somebody else deploys, or the host booted: run the same command again",
-                )
+                stale += (f"{host.name} runs {runs or 'nothing'} now, not {expected}",)
+        if stale:
+            raise PlanError(
+                f"the plan is stale: {'; '.join(stale)}; nothing was changed",
+                hint="somebody else works here, or a host came or went: run the same command again",
+            )
 
     def _what_runs(self, host: Host) -> str | HostUnreachable | None:
         try:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from provision.commands.gather import gather
 from provision.connectors.protocols import Cloud, Shell
@@ -13,7 +13,7 @@ from provision.errors import FleetError, HostError
 from provision.facts.host import HostFacts, parse
 from provision.facts.inventory import Host, Inventory
 from provision.planning import probe_key
-from provision.planning.release import CURRENT, MANIFEST, parse_current
+from provision.planning.release import CURRENT, MANIFEST, parse_before, parse_current
 from provision.planning.situation import Situation, Target
 from provision.secret import Secret
 
@@ -43,6 +43,40 @@ def look_at(hosts: Iterable[Host], shell: Shell, *, thorough: bool = False) -> S
     )
 
 
+def standing(
+    hosts: Inventory,
+    *,
+    cloud: Cloud,
+    shell: Shell,
+    fleet: Inventory,
+    left_held: Sequence[str] = (),
+) -> Situation:
+    """What *hosts*, some or all of *fleet*, run now, and who is in traffic. Changes nothing.
+
+    *left_held* are processes of the group that an unfinished rollout suspended. Raises CloudError
+    when AWS does not answer.
+    """
+    with ThreadPoolExecutor(_CLOUD_CALLS_AT_ONCE) as pool:
+        seen = pool.submit(look_at, hosts, shell)
+        health = pool.submit(cloud.target_health)
+        pointer = pool.submit(cloud.get_object, CURRENT)
+        weight = pool.submit(cloud.primary_weight)
+        suspended = pool.submit(cloud.suspended)
+        return Situation(
+            inventory=hosts,
+            facts=seen.result().facts,
+            unreachable=seen.result().unreachable,
+            in_traffic=frozenset(one.host for one in health.result() if one.state == "healthy"),
+            current=parse_current(pointer.result()),
+            previous=parse_before(pointer.result()),
+            partial=len(hosts) < len(fleet),
+            fleet=frozenset(host.name for host in fleet),
+            primary_weight=weight.result(),
+            suspended=suspended.result() - set(left_held),
+            still_held=tuple(name for name in left_held if name in suspended.result()),
+        )
+
+
 def situation(
     *,
     cloud: Cloud,
@@ -51,6 +85,7 @@ def situation(
     fleet: Inventory,
     hosts: Inventory,
     spare_key: Secret,
+    left_held: Sequence[str] = (),
 ) -> Situation:
     """Everything that a deploy of *target* to *hosts*, some or all of *fleet*, depends on.
 
@@ -59,29 +94,24 @@ def situation(
     """
     release = target.release
     with ThreadPoolExecutor(_CLOUD_CALLS_AT_ONCE) as pool:
-        seen = pool.submit(look_at, hosts, shell)
-        health = pool.submit(cloud.target_health)
-        current = pool.submit(cloud.get_object, CURRENT)
+        now = pool.submit(
+            standing, hosts, cloud=cloud, shell=shell, fleet=fleet, left_held=left_held
+        )
         published = pool.submit(cloud.get_object, f"releases/{release.id}/{MANIFEST}")
         weights = pool.submit(_weights_published, cloud, target.weights_folder)
         token = pool.submit(_has_hub_token, cloud, target)
         probe = pool.submit(_new_probe_key, cloud, spare_key)
         digests = pool.map(lambda image: cloud.image_digest(image.tag), target.images)
-        return Situation(
-            inventory=hosts,
-            facts=seen.result().facts,
-            unreachable=seen.result().unreachable,
-            in_traffic=frozenset(one.host for one in health.result() if one.state == "healthy"),
+        return replace(
+            now.result(),
             published=published.result() == release.files[MANIFEST],
             weights_published=weights.result(),
             mirrored={
                 image.target: digest is not None
                 for image, digest in zip(target.images, digests, strict=True)
             },
-            current=parse_current(current.result()),
             hub_token=token.result(),
             new_probe_key=probe.result(),
-            partial=len(hosts) < len(fleet),
         )
 
 

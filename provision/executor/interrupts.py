@@ -1,4 +1,4 @@
-"""Ctrl-C as a wish, not as an exception in the middle of something."""
+"""Ctrl-C, and what ends a CI job or a terminal: a wish, not an exception amid something."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+_WISHES = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 @contextmanager
 def on_interrupt(first: Callable[[], None], again: Callable[[], None]) -> Iterator[None]:
-    """Within this, Ctrl-C calls *first*, and every further one *again*.
+    """Within this, Ctrl-C calls *first*, and every further one *again*; so do SIGTERM and SIGHUP.
 
     Only the main thread hears signals; in any other, nothing changes.
     """
@@ -22,11 +24,12 @@ def on_interrupt(first: Callable[[], None], again: Callable[[], None]) -> Iterat
         (first if presses == 1 else again)()
 
     try:
-        before = signal.signal(signal.SIGINT, pressed)
+        before = {number: signal.signal(number, pressed) for number in _WISHES}
     except ValueError:
         yield
         return
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -55,6 +55,11 @@ class Journal:
         return self._lost
 
     @property
+    def untouched(self) -> bool:
+        """No step was begun."""
+        return not self._entries
+
+    @property
     def epoch(self) -> int:
         """The run's number."""
         return self._lock.epoch
@@ -65,12 +70,14 @@ class Journal:
         """Tell whoever carries the Plan out: *lost* is called, once, when no step may begin."""
         self._stopped, self._tell_lost, self._say = stopped, lost, say
 
-    def around(self, wave: str, host: str, step: str, act: Callable[[], T]) -> T:
-        """Write that the step begins, do it, write how it ended.
+    def around(
+        self, wave: str, host: str, step: str, act: Callable[[], T], *, action: str = ""
+    ) -> T:
+        """Write that the step begins, do it, write how it ended. *action* is the kind of the step.
 
         Raises LockLost, the step not being begun, when the lock is another's; what *act* raises.
         """
-        number = self.begin(wave, host, step)
+        number = self.begin(wave, host, step, action=action)
         try:
             result = act()
         except Exception as error:
@@ -79,10 +86,10 @@ class Journal:
         self.end(number)
         return result
 
-    def begin(self, wave: str, host: str, step: str) -> int:
+    def begin(self, wave: str, host: str, step: str, *, action: str = "") -> int:
         """Write that a step begins, and its number. When this returns the entry stands in S3."""
         with self._state:
-            self._entries.append(Entry(wave, host, step, self._now()))
+            self._entries.append(Entry(wave, host, step, self._now(), action=action))
             number = len(self._entries) - 1
             self._made += 1
             made = self._made
@@ -117,10 +124,11 @@ class Journal:
                 except CloudError as error:
                     self._complain(error)
 
-    def close(self, ending: Ending, error: str | None = None) -> None:
+    def close(self, ending: Ending, error: str | None = None, *, returned: bool = False) -> None:
         """Free the lock and say how it ended. A lock that is not ours any more is left alone.
 
-        When S3 does not answer, the lock frees itself later; nothing is raised.
+        *returned*: it did not end well, and everything is as it was before. When S3 does not
+        answer, the lock frees itself later; nothing is raised.
         """
         self._closing.set()
         self._wake.set()
@@ -130,7 +138,7 @@ class Journal:
             until = self._clock.monotonic() + _CLOSING_S
             while not self._taken_away:
                 try:
-                    self._put(ending, error)
+                    self._put(ending, error, returned=returned)
                 except LockLost:
                     return
                 except CloudError as trouble:
@@ -190,13 +198,15 @@ class Journal:
             self._pen_taken = False
             self._state.notify_all()
 
-    def _put(self, ending: Ending | None = None, error: str | None = None) -> None:
+    def _put(
+        self, ending: Ending | None = None, error: str | None = None, *, returned: bool = False
+    ) -> None:
         """Write all there is. Raises LockLost, or CloudError when it may help to try again."""
         with self._state:
             entries, made = tuple(self._entries), self._made
         new = replace(self._lock, run=replace(self._lock.run, entries=entries))
         new = (
-            lock.closed(new, ending, at=self._time(), error=error, by=None)
+            lock.closed(new, ending, at=self._time(), error=error, by=None, returned=returned)
             if ending
             else replace(new, beat=new.beat + 1)
         )
@@ -208,7 +218,7 @@ class Journal:
             if self._etag == before:
                 raise  # S3 could not decide: nobody wrote
             if self._lock.run.open:
-                self._put(ending, error)
+                self._put(ending, error, returned=returned)
             return
         self._lock, self._etag, self._written = new, written.etag, made
         self._hear(written.at)

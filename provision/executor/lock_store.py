@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,9 +12,11 @@ from provision.errors import CloudError, Conflict, Refused
 from provision.planning import journal, lock
 from provision.planning.journal import Ending, Errand, Run, Who
 from provision.planning.lock import HISTORY, LOCK, Lock, Seen, State
+from provision.planning.resume import broke_off
 
 _ATTEMPTS = 10
 _READS_AT_ONCE = 8
+_LOOK_BACK = 20  # runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +38,12 @@ class LockStore:
 
     It changes in three ways only, each one conditional write: taken (epoch + 1), written on by its
     holder, closed by its holder or, when that is dead, by another. A closed run never changes
-    again, so its record can be copied into the history by whoever comes next.
+    again, so its record can be copied into the history by whoever comes next. *gone* says of a
+    holder whether it is known to have ended (see :mod:`provision.connectors.process`).
     """
 
     cloud: Cloud
+    gone: Callable[[Who], bool] = lambda _: False
 
     @property
     def environment(self) -> str:
@@ -51,12 +56,36 @@ class LockStore:
         if found.data is None:
             return Seen(at=found.read_at)
         written_at = found.read_at if found.written_at is None else found.written_at
+        there = lock.parse(found.data)
         return Seen(
-            lock.parse(found.data),
+            there,
             found.etag,
             idle_s=max(0.0, found.read_at - written_at),
             at=found.read_at,
+            gone=there.run.open and self.gone(there.run.who),
         )
+
+    def unfinished(self, seen: Seen) -> Run | None:
+        """The last rollout, when it broke off and nobody finished it or took it back.
+
+        Runs that were no rollouts (`fab setup`) may have come after it.
+        """
+        if seen.lock is None or seen.state is State.HELD:
+            return None
+        now = seen.lock
+        last = lock.died(now, seen, by=None).run if seen.state is State.EXPIRED else now.run
+        if last.what.intent is None:
+            last = self._last_rollout(before=last.epoch) or last
+        return last if broke_off(last) else None
+
+    def _last_rollout(self, *, before: int) -> Run | None:
+        keys = {lock.epoch_of(key): key for key in self.cloud.list_objects(HISTORY)}
+        for epoch in sorted((e for e in keys if e < before), reverse=True)[:_LOOK_BACK]:
+            text = self.cloud.get_object(keys[epoch])
+            run = None if text is None else journal.parse_record(text, key=keys[epoch])
+            if run is not None and run.what.intent is not None:
+                return run
+        return None
 
     def take(self, *, who: Who, what: Errand, token: str, planned_at: int | None = None) -> Taken:
         """Take the lock; a dead holder's run is closed first, and its record kept.

@@ -18,12 +18,14 @@ from provision.planning.journal import Ending, Errand, Run, Who
 class Work:
     """What is done under one hold of the lock: its journal, and what came of each Plan.
 
-    ``buried`` is the run of a dead holder whose lock was taken over.
+    ``buried`` is the run of a dead holder whose lock was taken over; ``returned`` says that what
+    went wrong was taken back.
     """
 
     journal: Journal
     buried: Run | None = None
     outcomes: list[Outcome] = field(default_factory=list)
+    returned: bool = False
 
 
 @contextmanager
@@ -47,12 +49,12 @@ def locked(
         journal.start()
         yield work
     except KeyboardInterrupt:
-        _close(journal, Ending.INTERRUPTED, None)
+        _close(work, Ending.INTERRUPTED, None)
         raise
     except BaseException as error:
-        _close(journal, Ending.FAILED, first_line(error))
+        _close(work, Ending.FAILED, first_line(error))
         raise
-    _close(journal, *verdict(work.outcomes))
+    _close(work, *verdict(work.outcomes))
 
 
 def verdict(outcomes: list[Outcome]) -> tuple[Ending, str | None]:
@@ -65,10 +67,11 @@ def verdict(outcomes: list[Outcome]) -> tuple[Ending, str | None]:
     return Ending.FAILED, first_line(errors[0]) if errors else None
 
 
-def _close(journal: Journal, ending: Ending, error: str | None) -> None:
+def _close(work: Work, ending: Ending, error: str | None) -> None:
     """Ctrl-C does not keep the lock from being freed; a second one does."""
+    as_before = ending is not Ending.DONE and (work.returned or work.journal.untouched)
     with on_interrupt(lambda: None, _give_up):
-        journal.close(ending, error)
+        work.journal.close(ending, error, returned=as_before)
 
 
 def _give_up() -> None:

@@ -2,43 +2,27 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 from provision.config.environment import Environment
 from provision.connectors.protocols import Cloud, Shell
-from provision.executor.gather import look_at
+from provision.executor.gather import standing
 from provision.facts.inventory import Inventory
+from provision.planning.intent import Intent
 from provision.planning.plan import Plan
-from provision.planning.release import CURRENT, parse_current
-from provision.planning.restart import plan_return
-from provision.planning.rollout import Pace
 from provision.planning.situation import Situation
+from provision.planning.way_back import plan_return
 
 
-def standing(hosts: Inventory, *, cloud: Cloud, shell: Shell, fleet: Inventory) -> Situation:
-    """What *hosts*, some or all of *fleet*, run now, and who is in traffic. Changes nothing."""
-    with ThreadPoolExecutor(3) as pool:
-        seen = pool.submit(look_at, hosts, shell)
-        health = pool.submit(cloud.target_health)
-        current = pool.submit(cloud.get_object, CURRENT)
-        return Situation(
-            inventory=hosts,
-            facts=seen.result().facts,
-            unreachable=seen.result().unreachable,
-            in_traffic=frozenset(one.host for one in health.result() if one.state == "healthy"),
-            current=parse_current(current.result()),
-            partial=len(hosts) < len(fleet),
-        )
-
-
-def way_back(
-    environment: Environment, plan: Plan, *, cloud: Cloud, shell: Shell, pace: Pace
-) -> Plan:
-    """The Plan that brings the hosts of *plan* back to what they ran before it.
-
-    Empty when it changed nothing, or nothing that takes traffic. Raises what AWS raises.
-    """
+def concerned(intent: Intent, *, cloud: Cloud, shell: Shell) -> Situation:
+    """The hosts that the rollout of *intent* is about, as they are now. Raises what AWS raises."""
     fleet = cloud.inventory()
-    hosts = Inventory(tuple(host for host in fleet if host.name in plan.expects))
-    now = standing(hosts, cloud=cloud, shell=shell, fleet=fleet)
-    return plan_return(environment, plan.expects, now, pace)
+    mine = (host for host in fleet if intent.whole or host.name in intent.before)
+    hosts = Inventory(tuple(mine))
+    return standing(hosts, cloud=cloud, shell=shell, fleet=fleet, left_held=intent.held)
+
+
+def way_back(environment: Environment, intent: Intent, *, cloud: Cloud, shell: Shell) -> Plan:
+    """The Plan that brings everything back to what it was before the rollout of *intent*.
+
+    Empty when it changed nothing. Raises what AWS raises.
+    """
+    return plan_return(environment, intent, concerned(intent, cloud=cloud, shell=shell))

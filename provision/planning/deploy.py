@@ -21,10 +21,20 @@ from provision.planning.actions import (
     WaitReady,
 )
 from provision.planning.finish import finish, lagging, promotes
+from provision.planning.pace import CAREFUL, Pace
 from provision.planning.plan import Plan, Step, Wave
 from provision.planning.release import Release
-from provision.planning.rollout import CAREFUL, Move, Pace, freed, held, refuse_unseen, rollout
-from provision.planning.situation import Situation, Target, serves, serving
+from provision.planning.rollout import (
+    Move,
+    eased,
+    freed,
+    grip,
+    held,
+    intend,
+    refuse_unseen,
+    rollout,
+)
+from provision.planning.situation import Situation, Target, premise, serves, serving
 
 TRAFFIC_TIMEOUT_S = 300.0
 _ON_THE_WAY = {"starting", "warming"}
@@ -58,14 +68,16 @@ def plan_deploy(
     moves = () if accept_downtime else tuple(_moves(target, situation))
     if moves:
         refuse_unseen(situation.unreachable)
-    rolled = rollout(moves, environment, pace, serving=len(serving(situation)))
+    ease = eased(pace, situation)
+    rolled = rollout(moves, environment, ease, serving=len(serving(situation)))
+    processes = grip(situation)
     _guard_token(target, situation, hub_token_secret)
     waves = (
         *setup,
         _publish(target, situation),
         _fill_stores(environment, target, situation),
         _start(environment, target, situation, later={move.host.name for move in moves}),
-        *held(rolled),
+        *held(rolled, processes),
     )
     work = tuple(wave for wave in waves if wave.steps)
     release, promote = target.release, promotes(target.release.id, situation)
@@ -79,9 +91,13 @@ def plan_deploy(
         title=f"deploy {target.release.id} ({target.release.model}) to {environment.name}",
         waves=(*work, last) if work or promote else work,
         expects={host.name: situation.facts[host.name].release for host in situation.reachable},
+        premise=premise(situation),
         notes=tuple(_notes(target, situation)),
         left_out=dict(situation.unreachable),
-        afterwards=freed(rolled),
+        afterwards=freed(rolled, processes),
+        intent=intend(situation, pace, release.model, chat=target.chat, release=release.id)
+        if rolled
+        else None,
     )
 
 

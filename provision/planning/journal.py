@@ -10,10 +10,13 @@ from enum import StrEnum
 from typing import Any
 
 from provision.errors import FleetError
+from provision.planning import intent
 from provision.planning.actions import ApplyRelease, PublishRelease, SetCurrent
+from provision.planning.intent import Intent
 from provision.planning.plan import Plan
 
-FORMAT = 1  # of the documents that hold runs
+FORMAT = 2  # of the documents that hold runs
+READS = (1, 2)  # 1 knows no intent
 
 
 class Ending(StrEnum):
@@ -28,10 +31,15 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """A person at a machine (``anna@laptop``), and the ARN by which AWS knows them."""
+    """A person at a machine (``anna@laptop``), and the ARN by which AWS knows them.
+
+    ``process`` is what the machine knows the run by ("": nobody asked), so that whoever comes later
+    on the same machine sees at once that it is gone.
+    """
 
     name: str
     identity: str
+    process: str = ""
 
     def __str__(self) -> str:
         short = self.identity.rpartition(":")[2]
@@ -43,13 +51,14 @@ class Errand:
     """What a run is for.
 
     ``before`` are the releases that its hosts ran, ``release`` is the one that they shall run:
-    None when it changes none.
+    None when it changes none. A rollout of serving hosts has an ``intent``.
     """
 
     task: str
     purpose: str
     before: tuple[str, ...] = ()
     release: str | None = None
+    intent: Intent | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +66,8 @@ class Entry:
     """One step on one host (``host`` "": on the environment).
 
     Without ``ended`` it was begun, and nobody wrote down what came of it: it may have been done
-    wholly, in part, or not at all. ``failed`` is the first line of its error.
+    wholly, in part, or not at all. ``failed`` is the first line of its error, ``action`` the kind
+    of the step.
     """
 
     wave: str
@@ -66,13 +76,15 @@ class Entry:
     begun: str
     ended: str | None = None
     failed: str | None = None
+    action: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
     """One task under one epoch of the lock. All times are the server's, ISO 8601 in UTC.
 
-    ``closed_by`` names who closed it when it did not do so itself.
+    ``closed_by`` names who closed it when it did not do so itself. ``returned``: it did not end
+    well, and everything is as it was before it.
     """
 
     epoch: int
@@ -84,6 +96,7 @@ class Run:
     ending: Ending | None = None
     error: str | None = None
     closed_by: str | None = None
+    returned: bool = False
 
     @property
     def open(self) -> bool:
@@ -112,6 +125,7 @@ def errand(task: str, plan: Plan) -> Errand:
         purpose=plan.title,
         before=tuple(sorted(str(release) for release in before)),
         release=wanted.pop() if len(wanted) == 1 else None,
+        intent=plan.intent,
     )
 
 
@@ -132,19 +146,25 @@ def document(run: Run) -> dict[str, Any]:
 
 def parse(said: Mapping[str, Any]) -> Run:
     """The run of a document. Raises LookupError, TypeError or ValueError when it is none."""
-    what = said["what"]
     ending = said["ending"]
     return Run(
         epoch=int(said["epoch"]),
         who=Who(**said["who"]),
-        what=Errand(**{**what, "before": tuple(what["before"])}),
+        what=_errand(said["what"]),
         begun=said["begun"],
         entries=tuple(Entry(**entry) for entry in said["entries"]),
         ended=said["ended"],
         ending=None if ending is None else Ending(ending),
         error=said["error"],
         closed_by=said["closed_by"],
+        returned=bool(said.get("returned", False)),
     )
+
+
+def _errand(said: Mapping[str, Any]) -> Errand:
+    meant = said.get("intent")
+    before = tuple(said["before"])
+    return Errand(**{**said, "before": before, "intent": intent.parse(meant) if meant else None})
 
 
 def record(run: Run) -> bytes:
@@ -156,8 +176,8 @@ def parse_record(text: bytes, *, key: str) -> Run:
     """The run of such a text. Raises FleetError, naming *key*, when it is another thing."""
     try:
         said = json.loads(text)
-        if said["format"] != FORMAT:
-            raise ValueError(f"format {said['format']}, this llm-fleet reads {FORMAT}")
+        if said["format"] not in READS:
+            raise ValueError(f"format {said['format']}, this llm-fleet reads {READS}")
         return parse(said["run"])
     except (LookupError, TypeError, ValueError) as error:
         hint = "update this checkout; or look at that object in the environment's bucket"

@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from provision.errors import FleetError, LockHeld, LockLost, PlanError
 from provision.planning import journal
-from provision.planning.journal import FORMAT, Ending, Errand, Run, Who, stamp
+from provision.planning.journal import FORMAT, READS, Ending, Errand, Run, Who, stamp
 
 FOLDER = "rollouts"
 LOCK = f"{FOLDER}/lock.json"
@@ -65,19 +65,21 @@ class Seen:
         etag: of the version that was seen, None when there is none.
         idle_s: the server's seconds since it was written.
         at: the server's clock at that moment, seconds since the epoch; 0.0 without a lock.
+        gone: its holder ran on this machine, and its process has ended.
     """
 
     lock: Lock | None = None
     etag: str | None = None
     idle_s: float = 0.0
     at: float = 0.0
+    gone: bool = False
 
     @property
     def state(self) -> State:
-        """Whether somebody holds it, by the server's clock alone."""
+        """Whether somebody holds it: by the server's clock, and by what became of its process."""
         if self.lock is None or not self.lock.run.open:
             return State.FREE
-        return State.EXPIRED if self.idle_s > self.lock.ttl_s else State.HELD
+        return State.EXPIRED if self.gone or self.idle_s > self.lock.ttl_s else State.HELD
 
     @property
     def frees_in_s(self) -> float:
@@ -99,7 +101,7 @@ def parse(text: bytes) -> Lock:
     hint = f"look at {LOCK} in the environment's bucket; S3 keeps its older versions"
     try:
         said = json.loads(text)
-        if said["format"] != FORMAT:
+        if said["format"] not in READS:
             raise FleetError(
                 f"the lock was written by another llm-fleet (format {said['format']})",
                 hint="update this checkout",
@@ -115,7 +117,15 @@ def begun(*, epoch: int, who: Who, what: Errand, token: str, at: float) -> Lock:
     return Lock(Run(epoch, who, what, begun=stamp(at)), token)
 
 
-def closed(lock: Lock, ending: Ending, *, at: float, error: str | None, by: Who | None) -> Lock:
+def closed(
+    lock: Lock,
+    ending: Ending,
+    *,
+    at: float,
+    error: str | None,
+    by: Who | None,
+    returned: bool = False,
+) -> Lock:
     """The lock, free again; *by* is somebody else than its holder."""
     run = replace(
         lock.run,
@@ -123,13 +133,14 @@ def closed(lock: Lock, ending: Ending, *, at: float, error: str | None, by: Who 
         ending=ending,
         error=error,
         closed_by=str(by) if by else None,
+        returned=returned,
     )
     return replace(lock, run=run, beat=lock.beat + 1)
 
 
 def died(lock: Lock, seen: Seen, *, by: Who | None) -> Lock:
     """*lock*, whose holder is dead, closed with the moment at which it was last heard of."""
-    text = f"not heard of for {seen.idle_s:.0f} s"
+    text = "its process ended" if seen.gone else f"not heard of for {seen.idle_s:.0f} s"
     return closed(lock, Ending.DIED, at=seen.at - seen.idle_s, error=text, by=by)
 
 

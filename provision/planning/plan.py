@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from provision.facts.inventory import Host
 from provision.planning.actions import Action, MirrorImages, SeedWeights
+from provision.planning.intent import Intent
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +46,39 @@ class Wave:
 
 
 @dataclass(frozen=True, slots=True)
+class Premise:
+    """What a Plan takes for granted of the environment. None: it does not matter, or is unknown.
+
+    Attributes:
+        hosts: the names of all hosts of the fleet.
+        current: the release that booting hosts take ("": none yet).
+        primary_weight: the share of the traffic rule that goes to our own hosts, 0 to 100.
+    """
+
+    hosts: frozenset[str] | None = None
+    current: str | None = None
+    primary_weight: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Waves, one after the other; an empty Plan is "nothing to do".
 
-    ``expects`` maps a host name to what it ran when the Plan was made; the executor stops with
-    PlanError when that has changed. ``left_out`` maps a host that can't be reached to the reason:
-    it counts as failed. ``afterwards`` is done in every ending, once the first step began.
+    ``expects`` maps a host name to what it ran when the Plan was made, ``premise`` says what else
+    was so; the executor stops with PlanError when that has changed. ``left_out`` maps a host that
+    can't be reached to the reason: it counts as failed. ``afterwards`` is done in every ending,
+    once the first step began. A Plan with an ``intent`` is a rollout of serving hosts: others can
+    finish it or take it back.
     """
 
     title: str
     waves: tuple[Wave, ...] = ()
     expects: dict[str, str | None] = field(default_factory=dict)
+    premise: Premise = field(default_factory=Premise)
     notes: tuple[str, ...] = ()
     left_out: dict[str, str] = field(default_factory=dict)
     afterwards: tuple[Step, ...] = ()
+    intent: Intent | None = None
 
     def __bool__(self) -> bool:
         return any(wave.steps for wave in self.waves)

@@ -1,17 +1,29 @@
-"""A rolling restart, and the way back from a rollout that failed: values in, a Plan out."""
+"""A rolling restart, and the rest of one that broke off: values in, a Plan out."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
 from provision.config.environment import Environment
 from provision.errors import PlanError
 from provision.facts.host import HostFacts
 from provision.planning.finish import finish
+from provision.planning.intent import Intent
+from provision.planning.pace import Pace
 from provision.planning.plan import Plan
-from provision.planning.rollout import Move, Pace, freed, held, refuse_unseen, rollout
-from provision.planning.situation import Situation, serves, serving
+from provision.planning.rollout import (
+    Move,
+    eased,
+    freed,
+    grip,
+    held,
+    intend,
+    move,
+    odd_hosts,
+    refuse_unseen,
+    rollout,
+)
+from provision.planning.situation import Situation, premise, served, serving
+
+_CLOCKS_S = 2.0  # a host's facts and the lock's time are not read in one moment
 
 
 def plan_restart(
@@ -28,10 +40,35 @@ def plan_restart(
     host runs anything, Refused when too few would serve meanwhile or a host can't be reached.
     """
     moves = [
-        _move(situation, name, facts, why=why)
+        move(situation, name, why=why, restart=True)
         for name, facts in sorted(situation.facts.items())
         if facts.release is not None and (why := _why(facts, older_than_s))
     ]
+    return _restart(environment, situation, pace, moves, chat=chat)
+
+
+def plan_rest_of_restart(
+    environment: Environment, situation: Situation, intent: Intent, *, elapsed_s: float
+) -> Plan:
+    """What a restart that began *elapsed_s* ago, and broke off, has not done yet.
+
+    Engines that are younger than the rollout were started by it. Hosts that it left out of traffic
+    are brought back.
+    """
+    moves = []
+    for name, facts in sorted(situation.facts.items()):
+        if facts.release is None or (name not in intent.before and not intent.whole):
+            continue
+        if name in intent.before and _why(facts, elapsed_s + _CLOCKS_S):
+            moves.append(move(situation, name, why="was not restarted yet", restart=True))
+        elif not served(name, facts.release, situation):
+            moves.append(move(situation, name, why="goes on"))
+    return _restart(environment, situation, intent.pace, moves, chat=intent.chat)
+
+
+def _restart(
+    environment: Environment, situation: Situation, pace: Pace, moves: list[Move], *, chat: bool
+) -> Plan:
     if not any(facts.release for facts in situation.facts.values()):
         reasons = "".join(f"\n  {name}: {why}" for name, why in situation.unreachable.items())
         raise PlanError(
@@ -40,65 +77,19 @@ def plan_restart(
         )
     if moves:
         refuse_unseen(situation.unreachable)
-    waves = rollout(moves, environment, pace, serving=len(serving(situation)))
+    ease = eased(pace, situation)
+    waves = rollout(moves, environment, ease, serving=len(serving(situation)))
     model = environment.model.served_name or environment.model.name
-    last = finish(model, chat=chat)
+    processes = grip(situation)
     return Plan(
         title=f"restart the engines of {environment.name}",
-        waves=(*held(waves), last) if waves else (),
-        expects={move.host.name: move.facts.release for move in moves},
-        notes=tuple(_notes(situation)),
+        waves=(*held(waves, processes), finish(model, chat=chat)) if waves else (),
+        expects={one.host.name: one.facts.release for one in moves},
+        premise=premise(situation),
+        notes=tuple(odd_hosts(situation)),
         left_out=dict(situation.unreachable),
-        afterwards=freed(waves),
-    )
-
-
-def plan_return(
-    environment: Environment, before: Mapping[str, str | None], situation: Situation, pace: Pace
-) -> Plan:
-    """Bring every host back to what it ran *before* (host -> release), and into traffic.
-
-    A host that ran nothing then is left as it is: there is nothing to return to.
-    """
-    moves = []
-    for name, release in sorted(before.items()):
-        facts = situation.facts.get(name)
-        if facts is not None and release is not None and not _is_back(situation, name, release):
-            moves.append(_move(situation, name, facts, why="goes back", wanted=release))
-    # Whoever serves now may be the last one: going back must not be refused for that.
-    calm = replace(pace, min_healthy=0)
-    waves = rollout(moves, environment, calm, serving=len(serving(situation)))
-    return Plan(
-        title=f"bring {environment.name} back to what it ran",
-        waves=held(waves),
-        expects={move.host.name: move.facts.release for move in moves},
-        notes=tuple(_notes(situation)),
-        left_out={name: why for name, why in situation.unreachable.items() if before.get(name)},
-        afterwards=freed(waves),
-    )
-
-
-def _move(
-    situation: Situation, name: str, facts: HostFacts, *, why: str, wanted: str | None = None
-) -> Move:
-    host = next(host for host in situation.inventory if host.name == name)
-    return Move(
-        host=host,
-        facts=facts,
-        in_traffic=serves(host, situation),
-        wanted=wanted or facts.release or "",
-        why=why,
-        restart=wanted is None,
-    )
-
-
-def _is_back(situation: Situation, name: str, release: str) -> bool:
-    facts = situation.facts[name]
-    agent = facts.agent or {}
-    return (
-        facts.release == release
-        and agent.get("ready_for") == release
-        and name in situation.in_traffic
+        afterwards=freed(waves, processes),
+        intent=intend(situation, pace, model, chat=chat) if waves else None,
     )
 
 
@@ -114,16 +105,3 @@ def _why(facts: HostFacts, older_than_s: float | None) -> str:
     if ages and max(ages) <= older_than_s:
         return ""
     return f"runs for {max(ages) / 3600:.1f} h" if ages else "nobody knows for how long it runs"
-
-
-def _notes(situation: Situation) -> Iterator[str]:
-    for name, reason in situation.unreachable.items():
-        yield f"{name} is left out: {reason.splitlines()[0]}"
-    strange = sorted(
-        name
-        for name, facts in situation.facts.items()
-        if situation.current and facts.release not in (None, situation.current)
-    )
-    if strange:
-        names = ", ".join(strange)
-        yield f"{names} do not run {situation.current}, which booting hosts take: `fab deploy`"

@@ -7,11 +7,21 @@ from dataclasses import dataclass
 
 from provision.config.environment import Environment
 from provision.errors import PlanError, Refused
-from provision.facts.inventory import Host
+from provision.facts.host import HostFacts
 from provision.planning.finish import finish, lagging, promotes
+from provision.planning.pace import Pace
 from provision.planning.plan import Plan
-from provision.planning.rollout import Move, Pace, freed, held, refuse_unseen, rollout
-from provision.planning.situation import Situation, serves, serving
+from provision.planning.rollout import (
+    eased,
+    freed,
+    grip,
+    held,
+    intend,
+    move,
+    refuse_unseen,
+    rollout,
+)
+from provision.planning.situation import Situation, premise, served, serving
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +55,15 @@ def plan_rollback(
             f"{release.id} can't run any more: {'; '.join(release.missing)}",
             hint="`fab releases` shows others; `fab deploy` publishes what it needs",
         )
-    moves = [_move(release, situation, host) for host in _wanting(release, situation)]
+    moves = [
+        move(situation, name, why=_why(release, facts), wanted=release.id)
+        for name, facts in sorted(situation.facts.items())
+        if not served(name, release.id, situation)
+    ]
     if moves:
         refuse_unseen(situation.unreachable)
-    waves = rollout(moves, environment, pace, serving=len(serving(situation)))
+    ease = eased(pace, situation)
+    waves = rollout(moves, environment, ease, serving=len(serving(situation)))
     promote = promotes(release.id, situation)
     last = finish(
         release.model,
@@ -56,30 +71,24 @@ def plan_rollback(
         promote=release.id if promote else None,
         before=situation.current,
     )
+    processes = grip(situation)
     return Plan(
         title=f"bring {environment.name} to {release.id} ({release.model})",
-        waves=(*held(waves), last) if waves or promote else (),
+        waves=(*held(waves, processes), last) if waves or promote else (),
         expects={host.name: situation.facts[host.name].release for host in situation.reachable},
+        premise=premise(situation),
         notes=tuple(_notes(release, situation)),
         left_out=dict(situation.unreachable),
-        afterwards=freed(waves),
+        afterwards=freed(waves, processes),
+        intent=intend(situation, pace, release.model, chat=release.chat, release=release.id)
+        if waves or promote
+        else None,
     )
 
 
-def _wanting(release: Published, situation: Situation) -> Iterator[Host]:
-    for host in situation.reachable:
-        facts = situation.facts[host.name]
-        ready = (facts.agent or {}).get("ready_for") == release.id
-        if facts.release != release.id or not ready or host.name not in situation.in_traffic:
-            yield host
-
-
-def _move(release: Published, situation: Situation, host: Host) -> Move:
-    facts = situation.facts[host.name]
+def _why(release: Published, facts: HostFacts) -> str:
     runs = facts.release or "nothing"
-    why = f"runs {runs}" if facts.release != release.id else "its engine is not ready"
-    fetch = release.id not in facts.releases
-    return Move(host, facts, serves(host, situation), release.id, why, fetch=fetch)
+    return f"runs {runs}" if facts.release != release.id else "its engine is not ready"
 
 
 def _notes(release: Published, situation: Situation) -> Iterator[str]:

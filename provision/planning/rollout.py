@@ -8,11 +8,11 @@ GPU is needed, and no request is lost: the load balancer sends none to a host th
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from provision.config.environment import Environment
 from provision.config.timeouts import chain
-from provision.errors import Refused, UsageError
+from provision.errors import Refused
 from provision.facts.host import HostFacts
 from provision.facts.inventory import Host
 from provision.planning.actions import (
@@ -26,7 +26,10 @@ from provision.planning.actions import (
     LeaveTraffic,
     WaitReady,
 )
+from provision.planning.intent import Intent, Kind
+from provision.planning.pace import Pace
 from provision.planning.plan import Step, Wave
+from provision.planning.situation import Situation, serves
 
 TRAFFIC_TIMEOUT_S = 300.0
 LEAVE_TIMEOUT_S = 60.0
@@ -35,18 +38,6 @@ _NOTHING_TO_EMPTY = {"hung", "crash-loop", "stopped", "no-release"}
 
 # What the Auto Scaling group would do to a host that is away. (AZRebalance is off for good.)
 HELD = ("Launch", "Terminate", "ReplaceUnhealthy")
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How many hosts may be away at a time, how many must serve, how long a new one is watched."""
-
-    max_unavailable: int = 1
-    min_healthy: int = 1
-    bake_s: float = 30.0
-
-
-CAREFUL = Pace()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,32 +61,23 @@ class Move:
         return not self.in_traffic
 
 
-def at_a_time(said: str, hosts: int) -> int:
-    """``2`` or ``25%`` of *hosts* (rounded down, at least one). Raises UsageError."""
-    number, percent = said.removesuffix("%"), said.endswith("%")
-    if not number.isdecimal() or int(number) == 0 or (percent and int(number) > 100):
-        raise UsageError(
-            f"--max-unavailable {said!r} is no number of hosts", hint="say 1, 2 or 25%"
-        )
-    return max(1, hosts * int(number) // 100) if percent else int(number)
-
-
 def rollout(
     moves: Sequence[Move], environment: Environment, pace: Pace, *, serving: int
 ) -> tuple[Wave, ...]:
     """The waves in which *moves* happen; *serving* hosts get traffic now, in all of the fleet.
 
-    Hosts that are away already come first, then one that serves alone, then ``max_unavailable`` at
-    a time; a wave begins only when all before it went well. Raises Refused when fewer than
-    ``min_healthy`` hosts would serve meanwhile.
+    Hosts that are away already come first, and serve then; after them one that serves alone, then
+    ``max_unavailable`` at a time. A wave begins only when all before it went well. Raises Refused
+    when fewer than ``min_healthy`` hosts would serve meanwhile.
     """
     idle = [move for move in moves if move.away]
     busy = [move for move in moves if not move.away]
-    _guard(busy, pace, serving)
+    _guard(busy, pace, serving + len(idle))
     waves = []
     if idle:
         title = f"bring back {_names(idle)}: {serving} of {serving} keep serving"
         waves.append(_wave(title, idle, environment, pace))
+        serving += len(idle)
     for batch in _batches(busy, pace.max_unavailable):
         left = serving - len(batch)
         title = f"change {_names(batch)}: {left} of {serving} keep serving"
@@ -113,25 +95,89 @@ def refuse_unseen(unreachable: Mapping[str, str]) -> None:
         )
 
 
-def held(waves: tuple[Wave, ...]) -> tuple[Wave, ...]:
-    """*waves* of a rollout behind the one that holds the group; nothing for nothing."""
-    return (Wave("before", (hold(),)), *waves) if waves else ()
+def held(waves: tuple[Wave, ...], processes: Sequence[str]) -> tuple[Wave, ...]:
+    """*waves* of a rollout behind the one that suspends *processes*; nothing for nothing."""
+    if not waves or not processes:
+        return waves
+    reason = f"suspends {', '.join(processes)}"
+    step = Step(None, "hold the group", reason, HoldFleet(tuple(processes)))
+    return (Wave("before", (step,)), *waves)
 
 
-def freed(waves: tuple[Wave, ...]) -> tuple[Step, ...]:
+def freed(waves: tuple[Wave, ...], processes: Sequence[str]) -> tuple[Step, ...]:
     """What is done in every ending of a rollout of *waves*."""
-    return (free(),) if waves else ()
+    return (free(processes),) if waves and processes else ()
 
 
-def hold() -> Step:
-    """No host is launched, ended or replaced while some are away on purpose."""
-    names = ", ".join(HELD)
-    return Step(None, "hold the group", f"suspends {names}", HoldFleet(HELD))
-
-
-def free() -> Step:
+def free(processes: Sequence[str]) -> Step:
     """The group does again what it is for."""
-    return Step(None, "free the group", f"resumes {', '.join(HELD)}", FreeFleet(HELD))
+    reason = f"resumes {', '.join(processes)}"
+    return Step(None, "free the group", reason, FreeFleet(tuple(processes)))
+
+
+def move(
+    situation: Situation,
+    name: str,
+    *,
+    why: str,
+    wanted: str | None = None,
+    restart: bool = False,
+) -> Move:
+    """The host *name*, brought to the release *wanted*, or (None) to the one that it runs."""
+    facts = situation.facts[name]
+    host = next(host for host in situation.inventory if host.name == name)
+    release = wanted or facts.release or ""
+    return Move(
+        host=host,
+        facts=facts,
+        in_traffic=serves(host, situation),
+        wanted=release,
+        why=why,
+        restart=restart,
+        fetch=release not in facts.releases,
+    )
+
+
+def odd_hosts(situation: Situation) -> Iterator[str]:
+    """Notes on hosts that can't be reached, and on those that run what booting hosts do not."""
+    for name, reason in situation.unreachable.items():
+        yield f"{name} is left out: {reason.splitlines()[0]}"
+    strange = sorted(
+        name
+        for name, facts in situation.facts.items()
+        if situation.current and facts.release not in (None, situation.current)
+    )
+    if strange:
+        names = ", ".join(strange)
+        yield f"{names} do not run {situation.current}, which booting hosts take: `fab deploy`"
+
+
+def eased(pace: Pace, situation: Situation) -> Pace:
+    """*pace*, with nobody who must serve while all traffic goes to the fallback."""
+    return replace(pace, min_healthy=0) if situation.primary_weight == 0 else pace
+
+
+def grip(situation: Situation) -> tuple[str, ...]:
+    """Processes that a rollout suspends and resumes: those that nobody else has suspended."""
+    return tuple(name for name in HELD if name not in situation.suspended)
+
+
+def intend(
+    situation: Situation, pace: Pace, model: str, *, chat: bool, release: str | None = None
+) -> Intent:
+    """A rollout of *release* to all of *situation*, or (None) of what each host runs already."""
+    return Intent(
+        kind=Kind.RESTART if release is None else Kind.RELEASE,
+        model=model,
+        chat=chat,
+        pace=pace,
+        before={name: facts.release for name, facts in sorted(situation.facts.items())},
+        release=release,
+        whole=not situation.partial,
+        current=situation.current,
+        previous=situation.previous,
+        held=grip(situation),
+    )
 
 
 def _guard(busy: Sequence[Move], pace: Pace, serving: int) -> None:

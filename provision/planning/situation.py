@@ -9,6 +9,7 @@ from provision.facts.host import HostFacts
 from provision.facts.inventory import Host, Inventory
 from provision.planning.actions import ImageSpec
 from provision.planning.disk import Disk
+from provision.planning.plan import Premise
 from provision.planning.release import Release
 from provision.secret import Secret
 
@@ -42,9 +43,15 @@ class Situation:
         weights_published: the weights are in the bucket, whole.
         mirrored: image target -> the registry has it.
         current: the release that booting hosts take.
+        previous: the one that they took before it.
         hub_token: the environment holds a token for the Hub.
         new_probe_key: the key to make known to the fronts, None when they have one already.
         partial: only some of the fleet's hosts were asked for.
+        fleet: the names of all of the fleet's hosts, None when nobody looked.
+        primary_weight: the share of the traffic that goes to our own hosts, 0 to 100; None is
+            unknown.
+        suspended: processes of the Auto Scaling group that people suspended.
+        still_held: processes that an unfinished rollout suspended, and that are still so.
     """
 
     inventory: Inventory
@@ -58,11 +65,29 @@ class Situation:
     hub_token: bool = False
     new_probe_key: Secret | None = None
     partial: bool = False
+    previous: str | None = None
+    fleet: frozenset[str] | None = None
+    primary_weight: int | None = None
+    suspended: frozenset[str] = frozenset()
+    still_held: tuple[str, ...] = ()
 
     @property
     def reachable(self) -> tuple[Host, ...]:
         """Hosts that can be worked on."""
         return tuple(host for host in self.inventory if host.name in self.facts)
+
+
+def premise(situation: Situation) -> Premise:
+    """What a Plan that was made of *situation* takes for granted."""
+    return Premise(situation.fleet, situation.current or "", situation.primary_weight)
+
+
+def served(name: str, release: str, situation: Situation) -> bool:
+    """Whether *release* serves clients from the host now, with nothing left to do."""
+    facts = situation.facts[name]
+    agent = facts.agent or {}
+    ready = facts.release == release and agent.get("ready_for") == release
+    return ready and not agent.get("maintenance") and name in situation.in_traffic
 
 
 def serves(host: Host, situation: Situation) -> bool:

@@ -30,7 +30,8 @@ def ending(run: Run) -> str:
         return "still runs"
     by = f" by {run.closed_by}" if run.ending is Ending.BROKEN else ""
     half = [f"{entry.host or 'environment'}: {entry.step}" for entry in run.unfinished]
-    why = [run.error or "", f"half done: {names(half, limit=2)}" if half else ""]
+    back = "all is as before" if run.returned else ""
+    why = [run.error or "", back, f"half done: {names(half, limit=2)}" if half else ""]
     return ": ".join([f"{run.ending}{by}", *("; ".join(filter(None, why)),)]).removesuffix(": ")
 
 

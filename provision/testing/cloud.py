@@ -22,6 +22,8 @@ class FakeCloud:
         secrets: name -> value; a name that is not there was never provisioned: an error.
         health: host -> target state, or a list of states told one after the other.
         after_register: host -> its states once it was registered (else healthy at once).
+        stopped: suspended processes of the Auto Scaling group.
+        weight: the primary's share of the traffic rule.
         failures: call name -> error to raise.
         log: every call that changes or hands out something, but ``put_if``: how often the holder
             of a lock writes is up to its threads.
@@ -47,6 +49,8 @@ class FakeCloud:
         }
         self.health: dict[str, list[str]] = {}
         self.after_register: dict[str, list[str]] = {}
+        self.stopped: set[str] = set()
+        self.weight: int | None = 100
         self.failures: dict[str, FleetError] = {}
         self.log: list[str] = []
         self.server_time = 1_800_000_000.0
@@ -87,16 +91,28 @@ class FakeCloud:
             self.health[host] = ["draining"]
 
     def suspend(self, processes: Sequence[str]) -> None:
-        """Keep it in the log."""
+        """They do nothing until they are resumed."""
         self._fail("suspend")
         with self._lock:
             self.log.append(f"suspend {' '.join(processes)}")
+            self.stopped |= set(processes)
 
     def resume(self, processes: Sequence[str]) -> None:
-        """Keep it in the log."""
+        """They go on."""
         self._fail("resume")
         with self._lock:
             self.log.append(f"resume {' '.join(processes)}")
+            self.stopped -= set(processes)
+
+    def suspended(self) -> frozenset[str]:
+        """``stopped``."""
+        self._fail("suspended")
+        return frozenset(self.stopped)
+
+    def primary_weight(self) -> int | None:
+        """``weight``."""
+        self._fail("primary_weight")
+        return self.weight
 
     def get_object(self, key: str) -> bytes | None:
         """The object, None when there is none."""

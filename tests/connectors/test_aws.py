@@ -240,3 +240,63 @@ def _launch(count: int) -> list[str]:
     )
     group = scaling.describe_auto_scaling_groups()["AutoScalingGroups"][0]
     return sorted(one["InstanceId"] for one in group["Instances"])
+
+
+def test_suspended_processes_of_the_group(cloud: AwsCloud) -> None:
+    """What anybody suspended, and nothing of what was resumed."""
+    _launch(1)
+    assert cloud.suspended() == frozenset()
+    cloud.suspend(("Launch", "Terminate"))
+    cloud.resume(("Launch",))
+    assert cloud.suspended() == {"Terminate"}
+
+
+class TestPrimaryWeight:
+    def rule(self, weights: dict[str, int]) -> None:
+        """A traffic rule with these weights by side."""
+        elb, ec2 = _client("elbv2"), _client("ec2")
+        vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+        subnets = [
+            ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{n}.0/24", AvailabilityZone=zone)
+            for n, zone in enumerate(("us-east-1a", "us-east-1b"))
+        ]
+        balancer = elb.create_load_balancer(
+            Name="lb", Subnets=[one["Subnet"]["SubnetId"] for one in subnets]
+        )["LoadBalancers"][0]["LoadBalancerArn"]
+        groups = {
+            side: elb.create_target_group(Name=side, Protocol="HTTP", Port=80, VpcId=vpc)[
+                "TargetGroups"
+            ][0]["TargetGroupArn"]
+            for side in ("primary", "fallback")
+        }
+        shares = [{"TargetGroupArn": groups[side], "Weight": w} for side, w in weights.items()]
+        action = {"Type": "forward", "ForwardConfig": {"TargetGroups": shares}}
+        listener = elb.create_listener(
+            LoadBalancerArn=balancer, Protocol="HTTP", Port=80, DefaultActions=[action]
+        )["Listeners"][0]["ListenerArn"]
+        rule = elb.create_rule(
+            ListenerArn=listener,
+            Priority=10,
+            Conditions=[{"Field": "path-pattern", "Values": ["/v1/*"]}],
+            Actions=[action],
+        )["Rules"][0]["RuleArn"]
+        outputs = replace(
+            samples.outputs(), traffic_rule_arn=rule, primary_target_group_arn=groups["primary"]
+        )
+        _client("ssm").put_parameter(
+            Name="/llm-fleet/test/outputs", Type="String", Value=outputs.to_json(), Overwrite=True
+        )
+
+    @pytest.mark.parametrize(
+        ("weights", "share"),
+        [
+            ({"primary": 100, "fallback": 0}, 100),
+            ({"primary": 0, "fallback": 100}, 0),
+            ({"primary": 7, "fallback": 3}, 70),
+            ({"primary": 0, "fallback": 0}, None),
+        ],
+    )
+    def test_its_share(self, cloud: AwsCloud, weights: dict[str, int], share: int | None) -> None:
+        """In percent of all weights; unknown where nobody has any."""
+        self.rule(weights)
+        assert cloud.primary_weight() == share

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from provision.connectors.protocols import Written
 from provision.errors import CloudError
 from provision.executor.lock_store import LockStore, Taken
+from provision.planning.intent import Intent, Kind
 from provision.planning.journal import Errand, Who
+from provision.planning.pace import Pace
 from provision.testing import samples
 from provision.testing.clock import FakeClock
 from provision.testing.cloud import FakeCloud
@@ -15,6 +18,19 @@ from provision.testing.cloud import FakeCloud
 ANNA = Who("anna@laptop", "arn:aws:iam::123456789012:user/anna")
 BOB = Who("bob@desk", "arn:aws:iam::123456789012:user/bob")
 DEPLOY = Errand("deploy", "deploy r-2", before=("r-1",), release="r-2")
+ROLLOUT = replace(
+    DEPLOY,
+    intent=Intent(
+        Kind.RELEASE,
+        "mistral-7b",
+        True,
+        Pace(bake_s=5.0),
+        {"i-1": "r-1", "i-2": None},
+        "r-2",
+        current="r-1",
+        held=("Launch",),
+    ),
+)
 
 
 Trouble = Callable[[str, Callable[[], Written]], Written]
@@ -71,6 +87,13 @@ def once(how: Trouble, bucket: Bucket) -> None:
     bucket.trouble = trouble
 
 
-def take(bucket: Bucket, who: Who = ANNA, *, token: str = "a1", at: int | None = None) -> Taken:
+def take(
+    bucket: Bucket,
+    who: Who = ANNA,
+    *,
+    token: str = "a1",
+    at: int | None = None,
+    what: Errand = DEPLOY,
+) -> Taken:
     """Take the lock of *bucket*."""
-    return LockStore(bucket).take(who=who, what=DEPLOY, token=token, planned_at=at)
+    return LockStore(bucket).take(who=who, what=what, token=token, planned_at=at)

@@ -13,9 +13,19 @@ from provision.connectors.protocols import Written
 from provision.errors import CloudError, LockHeld, PlanError, Refused
 from provision.executor.lock_store import LockStore
 from provision.planning import journal, lock
-from provision.planning.journal import Ending, Run
+from provision.planning.journal import Ending, Errand, Run
 from provision.planning.lock import HISTORY, LOCK, State
-from tests.executor.lock_room import ANNA, BOB, Bucket, answer_lost, away, once, take
+from tests.executor.lock_room import (
+    ANNA,
+    BOB,
+    DEPLOY,
+    ROLLOUT,
+    Bucket,
+    answer_lost,
+    away,
+    once,
+    take,
+)
 
 
 def history(bucket: Bucket) -> list[tuple[int, str, Ending | None]]:
@@ -294,5 +304,67 @@ def test_the_document_is_plain_json() -> None:
     bucket = Bucket()
     take(bucket)
     said = json.loads(bucket.objects[LOCK])
-    assert said["run"]["who"] == {"name": ANNA.name, "identity": ANNA.identity}
+    assert said["run"]["who"] == {"name": ANNA.name, "identity": ANNA.identity, "process": ""}
     assert said["run"]["entries"] == []
+
+
+class TestUnfinished:
+    def store(self, *, gone: bool = False) -> tuple[Bucket, LockStore]:
+        bucket = Bucket()
+        return bucket, LockStore(bucket, gone=lambda _: gone)
+
+    def ends(self, bucket: Bucket, what: Errand, ending: Ending, *, returned: bool = False) -> None:
+        """A run that took the lock, and ended so."""
+        store = LockStore(bucket)
+        seen = store.look()
+        taken = store.take(who=ANNA, what=what, token=f"t{seen.etag}")
+        end = lock.closed(taken.lock, ending, at=taken.at, error=None, by=None, returned=returned)
+        store.write(end, taken.etag)
+        store.archive(end.run)
+
+    def test_a_rollout_that_died(self) -> None:
+        """Known as soon as its lock ran out, or its process is known to have ended."""
+        bucket, store = self.store()
+        take(bucket, what=ROLLOUT)
+        assert store.unfinished(store.look()) is None
+        bucket.server_time += 61
+        found = store.unfinished(store.look())
+        assert found is not None
+        assert (found.ending, found.what.intent) == (Ending.DIED, ROLLOUT.intent)
+
+    def test_its_process_ended_on_this_machine(self) -> None:
+        """Nobody waits for the minute to pass; the lock is taken over at once."""
+        bucket, store = self.store(gone=True)
+        take(bucket, what=ROLLOUT)
+        assert store.unfinished(store.look()) is not None
+        taken = store.take(who=BOB, what=DEPLOY, token="b1")
+        assert taken.buried is not None
+        assert (taken.lock.epoch, taken.buried.error) == (2, "its process ended")
+
+    def test_other_work_since_then_does_not_hide_it(self) -> None:
+        """A setup is no rollout."""
+        bucket, store = self.store()
+        self.ends(bucket, ROLLOUT, Ending.FAILED)
+        self.ends(bucket, DEPLOY, Ending.DONE)
+        self.ends(bucket, DEPLOY, Ending.FAILED)
+        found = store.unfinished(store.look())
+        assert found is not None
+        assert found.epoch == 1
+
+    def test_what_was_finished_or_taken_back_is_none(self) -> None:
+        """Nor what nobody ever began."""
+        bucket, store = self.store()
+        assert store.unfinished(store.look()) is None
+        self.ends(bucket, ROLLOUT, Ending.FAILED)
+        self.ends(bucket, ROLLOUT, Ending.DONE)
+        assert store.unfinished(store.look()) is None
+        self.ends(bucket, ROLLOUT, Ending.INTERRUPTED, returned=True)
+        assert store.unfinished(store.look()) is None
+
+    def test_the_intent_comes_back_as_it_was(self) -> None:
+        """Through the document in the bucket."""
+        bucket, store = self.store()
+        take(bucket, what=ROLLOUT)
+        found = store.look().lock
+        assert found is not None
+        assert found.run.what == ROLLOUT

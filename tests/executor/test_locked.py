@@ -134,7 +134,8 @@ class TestEndings:
             room.work()
         (run,) = room.runs
         assert (run.ending, run.entries, room.effects) == (Ending.FAILED, (), [])
-        assert (run.error or "").startswith("i-2 runs r-9 now, not r-1")
+        assert run.returned
+        assert (run.error or "").startswith("the plan is stale: i-2 runs r-9 now, not r-1")
 
     def test_ctrl_c(self) -> None:
         """Interrupted, and free."""

@@ -56,6 +56,13 @@ def test_the_one_who_is_refused_hears_everything() -> None:
     assert held.value.exit_code == 3
 
 
+def test_a_holder_that_is_known_to_have_ended() -> None:
+    """Its lock is anybody's at once, and its run says why."""
+    now = Seen(HELD, '"1"', idle_s=3.0, at=1000.0, gone=True)
+    assert (now.state, now.frees_in_s) == (State.EXPIRED, 0.0)
+    assert lock.died(HELD, now, by=None).run.error == "its process ended"
+
+
 def test_nobody_is_refused_for_a_dead_or_a_free_lock() -> None:
     """Neither stands in the way."""
     lock.refuse_held(seen(idle_s=61.0), environment="prod")
@@ -145,8 +152,8 @@ def test_a_document_that_is_no_lock(text: bytes) -> None:
 
 def test_a_document_of_another_format() -> None:
     """It is left to whoever understands it."""
-    text = json.dumps({**json.loads(HELD.to_json()), "format": 2}).encode()
-    with pytest.raises(FleetError, match=r"another llm-fleet \(format 2\)"):
+    text = json.dumps({**json.loads(HELD.to_json()), "format": 3}).encode()
+    with pytest.raises(FleetError, match=r"another llm-fleet \(format 3\)"):
         lock.parse(text)
 
 

@@ -1,4 +1,4 @@
-"""A rolling restart, and the way back."""
+"""A rolling restart."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from provision.errors import PlanError, Refused
 from provision.facts.inventory import Inventory
 from provision.planning.actions import ApplyRelease
-from provision.planning.restart import plan_restart, plan_return
-from provision.planning.rollout import CAREFUL, Pace
+from provision.planning.pace import CAREFUL
+from provision.planning.restart import plan_restart
 from provision.planning.situation import Situation
 from provision.testing import samples
 
@@ -90,51 +90,3 @@ class TestRestart:
         facts = {**fleet().facts, "i-2": samples.serving(NEW)}
         plan = plan_restart(samples.environment(), fleet(facts=facts), CAREFUL)
         assert plan.notes == (f"i-2 do not run {OLD}, which booting hosts take: `fab deploy`",)
-
-
-class TestReturn:
-    def test_those_that_moved_go_back(self) -> None:
-        """The one in the middle first: it is away already; then the one that serves the new one."""
-        stuck = replace(samples.serving(NEW), agent={"state": "crash-loop"})
-        facts = {**fleet().facts, "i-1": samples.serving(NEW), "i-2": stuck}
-        now = fleet(facts=facts, in_traffic=frozenset({"i-1", "i-3"}))
-        plan = plan_return(samples.environment(), dict.fromkeys(NAMES, OLD), now, CAREFUL)
-        assert [wave.title for wave in plan] == [
-            "before",
-            "bring back i-2: 2 of 2 keep serving",
-            "change i-1: 1 of 2 keep serving",
-        ]
-        starts = [s.action for w in plan for s in w.steps if isinstance(s.action, ApplyRelease)]
-        assert starts == [ApplyRelease(OLD)] * 2
-        assert [step.summary for step in plan.afterwards] == ["free the group"]
-
-    def test_a_host_that_only_left_traffic_comes_back(self) -> None:
-        """Its engine was never told anything."""
-        now = fleet(in_traffic=frozenset({"i-2", "i-3"}))
-        mark = {"since": 1.0, "until": 2.0, "why": "a rollout"}
-        agent = {"state": "ready", "ready_for": OLD, "maintenance": mark}
-        away = {**fleet().facts, "i-1": replace(samples.serving(OLD), agent=agent)}
-        plan = plan_return(
-            samples.environment(),
-            dict.fromkeys(NAMES, OLD),
-            replace(now, facts=away),
-            Pace(bake_s=0),
-        )
-        assert [s.summary for w in plan for s in w.steps if s.host] == [
-            "wait until ready",
-            "enter traffic",
-        ]
-
-    def test_the_last_one_may_be_taken_away(self) -> None:
-        """Going back is not refused for want of another host."""
-        only = Situation(
-            Inventory(HOSTS[:1]), {"i-1": samples.serving(NEW)}, in_traffic=frozenset({"i-1"})
-        )
-        assert plan_return(samples.environment(), {"i-1": OLD}, only, CAREFUL).hosts == ("i-1",)
-
-    def test_nothing_moved(self) -> None:
-        """Then there is nothing to bring back, nor where nothing ran before."""
-        before = dict.fromkeys(NAMES, OLD)
-        assert not plan_return(samples.environment(), before, fleet(), CAREFUL)
-        nothing = dict.fromkeys(NAMES)
-        assert not plan_return(samples.environment(), nothing, fleet(), CAREFUL)

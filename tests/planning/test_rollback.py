@@ -9,8 +9,8 @@ import pytest
 from provision.errors import PlanError, Refused
 from provision.facts.inventory import Inventory
 from provision.planning.actions import ApplyRelease, AskThroughLoadBalancer, SetCurrent
+from provision.planning.pace import CAREFUL
 from provision.planning.rollback import Published, plan_rollback
-from provision.planning.rollout import CAREFUL
 from provision.planning.situation import Situation
 from provision.testing import samples
 

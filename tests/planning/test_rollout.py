@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from provision.errors import Refused, UsageError
 from provision.planning.actions import DrainHost, EnterTraffic, LeaveTraffic
+from provision.planning.pace import Pace, at_a_time
 from provision.planning.plan import Wave
-from provision.planning.rollout import Move, Pace, at_a_time, rollout
+from provision.planning.rollout import Move, rollout
 from provision.testing import samples
 
 OLD, NEW = "r-000000000000", "r-111111111111"
@@ -51,8 +52,8 @@ def test_a_host_that_is_away_has_nothing_to_leave() -> None:
     waves = rollout(moves(2, away=1), ENVIRONMENT, Pace(bake_s=0), serving=2)
     assert [wave.title for wave in waves] == [
         "bring back i-3: 2 of 2 keep serving",
-        "change i-1: 1 of 2 keep serving",
-        "change i-2: 1 of 2 keep serving",
+        "change i-1: 2 of 3 keep serving",
+        "change i-2: 2 of 3 keep serving",
     ]
     assert shown(waves[:1]) == [
         f"i-3 | start {NEW}",
@@ -99,6 +100,15 @@ def test_the_first_goes_alone_and_the_others_as_many_as_allowed() -> None:
     ]
 
 
+def test_the_one_that_serves_may_go_when_another_is_back() -> None:
+    """A host that is brought back first serves in its place."""
+    waves = rollout(moves(1, away=1), ENVIRONMENT, Pace(), serving=1)
+    assert [wave.title for wave in waves] == [
+        "bring back i-2: 1 of 1 keep serving",
+        "change i-1: 1 of 2 keep serving",
+    ]
+
+
 def test_enough_must_serve() -> None:
     """Refused before anything changes, with the ways out."""
     with pytest.raises(Refused) as refused:
@@ -127,7 +137,7 @@ def test_capacity_is_never_below_what_was_asked_for(
         waves = rollout(everybody, ENVIRONMENT, pace, serving=fleet)
     except Refused:
         assert serving
-        assert fleet - min(max_unavailable, serving) < min_healthy
+        assert fleet + away - min(max_unavailable, serving) < min_healthy
         return
     entered = [s.host for w in waves for s in w.steps if isinstance(s.action, EnterTraffic)]
     assert sorted(entered) == sorted(move.host for move in everybody)
@@ -135,7 +145,7 @@ def test_capacity_is_never_below_what_was_asked_for(
         leaving = sum(isinstance(step.action, LeaveTraffic) for step in wave.steps)
         assert wave.needs_all
         assert leaving <= max_unavailable
-        assert not leaving or fleet - leaving >= min_healthy
+        assert not leaving or fleet + away - leaving >= min_healthy
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,7 @@ class TestDeploy:
             "purpose": f"deploy {fleet.target.release.id} (mistral-7b) to test",
             "before": [],
             "release": fleet.target.release.id,
+            "intent": None,
         }
         steps = [(entry["host"], entry["step"]) for entry in run["entries"]]
         assert ("i-1", f"start {fleet.target.release.id}") in steps

@@ -113,5 +113,6 @@ def test_json_has_every_step() -> None:
         "begun": "2027-01-15T08:01:00+00:00",
         "ended": None,
         "failed": None,
+        "action": "",
     }
     assert (run["ending"], run["epoch"]) == (None, 8)

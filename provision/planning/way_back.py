@@ -1,0 +1,57 @@
+"""The way back from a rollout: values in, a Plan out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from provision.config.environment import Environment
+from provision.facts.host import HostFacts
+from provision.planning.actions import SetCurrent
+from provision.planning.intent import Intent
+from provision.planning.plan import Plan, Step, Wave
+from provision.planning.rollout import freed, grip, held, move, odd_hosts, rollout
+from provision.planning.situation import Situation, served, serving
+
+
+def plan_return(environment: Environment, intent: Intent, situation: Situation) -> Plan:
+    """Bring every host back to what it ran before the rollout of *intent*, and into traffic.
+
+    First of all, booting hosts take again what they took then. A host that ran nothing is left as
+    it is: there is nothing to return to. One that joined meanwhile, and took the rollout's
+    release, gets what booting hosts take.
+    """
+    moves = []
+    for name, facts in sorted(situation.facts.items()):
+        release = _of_before(intent, name, facts)
+        if release is not None and not served(name, release, situation):
+            moves.append(move(situation, name, why="goes back", wanted=release))
+    # Whoever serves now may be the last one: going back must not be refused for that.
+    calm = replace(intent.pace, min_healthy=0)
+    waves = rollout(moves, environment, calm, serving=len(serving(situation)))
+    processes = grip(situation)
+    return Plan(
+        title=f"bring {environment.name} back to what it ran",
+        waves=(*_pointer(intent, situation), *held(waves, processes)),
+        expects={one.host.name: one.facts.release for one in moves},
+        notes=tuple(odd_hosts(situation)),
+        left_out={n: why for n, why in situation.unreachable.items() if intent.before.get(n)},
+        afterwards=freed(waves, processes),
+        intent=intent,
+    )
+
+
+def _pointer(intent: Intent, situation: Situation) -> tuple[Wave, ...]:
+    moved = intent.release is not None and situation.current == intent.release
+    if not moved or intent.current is None or intent.current == intent.release:
+        return ()
+    reason = f"booting hosts take {situation.current} now"
+    pointer = SetCurrent(intent.current, before=intent.previous)
+    step = Step(None, f"make {intent.current} current again", reason, pointer)
+    return (Wave("booting hosts", (step,)),)
+
+
+def _of_before(intent: Intent, name: str, facts: HostFacts) -> str | None:
+    if name in intent.before:
+        return intent.before[name]
+    joined = intent.whole and intent.release is not None and facts.release == intent.release
+    return intent.current if joined else None
