@@ -28,7 +28,8 @@ FLOORS = {
     "rehearsal": 7,
     "playbooks": 8,
 }
-AGENT = "provision.agent"  # runs elsewhere, so it stands alone
+# They run elsewhere, so each stands alone.
+ELSEWHERE = {"provision.agent": "the host program", "provision.switch": "the switch"}
 WINGS = {
     ("provision.planning", "provision.connectors"),
     ("provision.connectors", "provision.planning"),
@@ -68,7 +69,7 @@ def imports(path: Path) -> set[str]:
 
 
 def place(module: str) -> str | None:
-    candidates = [p for p in (*FLOORS, AGENT) if module == p or module.startswith(p + ".")]
+    candidates = [p for p in (*FLOORS, *ELSEWHERE) if module == p or module.startswith(p + ".")]
     return max(candidates, key=len) if candidates else None
 
 
@@ -85,10 +86,10 @@ def offences(module: str, imported: set[str]) -> list[str]:
         there = place(name)
         if there is None or there == here:
             continue
-        if here == AGENT:
-            found.append(f"{module} -> {name}: the host program imports only itself")
-        elif there == AGENT:
-            found.append(f"{module} -> {name}: the host program runs elsewhere")
+        if here in ELSEWHERE:
+            found.append(f"{module} -> {name}: {ELSEWHERE[here]} imports only itself")
+        elif there in ELSEWHERE:
+            found.append(f"{module} -> {name}: {ELSEWHERE[there]} runs elsewhere")
         elif (here, there) in WINGS:
             found.append(f"{module} -> {name}: the wings don't know each other")
         elif there == "rehearsal" and module not in MAY_IMPORT_REHEARSAL:
@@ -103,7 +104,7 @@ def offences(module: str, imported: set[str]) -> list[str]:
 
 
 def test_imports_point_down() -> None:
-    """No module imports from a higher floor, from the other wing, or into the host program."""
+    """No module imports from a higher floor, from the other wing, or into what runs elsewhere."""
     found = [o for name, path in modules().items() for o in offences(name, imports(path))]
     assert found == []
 
@@ -115,6 +116,9 @@ def test_imports_point_down() -> None:
         ("provision.config.load", "provision.planning.plan"),
         ("provision.agent.apply", "provision.errors"),
         ("provision.executor", "provision.agent.apply"),
+        ("provision.switch.decide", "provision.errors"),
+        ("provision.switch.cloud", "provision.agent.cloud"),
+        ("provision.planning.status", "provision.switch.values"),
         ("playbooks.deploy", "rehearsal.world"),
         ("infra.program", "provision.planning.deploy"),
         ("infra.program", "provision.executor"),
