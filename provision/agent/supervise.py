@@ -58,7 +58,11 @@ class Observation:
 
 @dataclass(frozen=True)
 class State:
-    """What is remembered of a replica between two looks. Times are the caller's clock, seconds."""
+    """What is remembered of a replica between two looks. Times are the caller's clock, seconds.
+
+    ``exits`` are its deaths within the window, restarts of a hung engine among them; *restarting*
+    from such a restart on until it is seen to have started.
+    """
 
     phase: Phase = Phase.STARTING
     container: Optional[str] = None
@@ -66,6 +70,7 @@ class State:
     since: float = 0.0
     begun: float = 0.0
     restart_count: int = 0
+    restarting: bool = False
     exits: Tuple[float, ...] = ()
     misses: int = 0
     healthy_at: Optional[float] = None
@@ -135,10 +140,12 @@ def _hung(state: State, seen: Observation, settings: AgentSettings, now: float) 
         warming = _to(state, Phase.WARMING, now, "answers again: warming up")
         return replace(warming, misses=0, begun=now), (Action.WARM_UP,)
     state = replace(_count_canary(state, seen, settings, now), reason=state.reason)
-    if now - state.since >= settings.canary.restart_after_s:
-        restarted = replace(state, exits=(*state.exits, now), since=now)
-        return restarted, (Action.RESTART,)
-    return state, _canary_if_due(state, now)
+    if now - state.since < settings.canary.restart_after_s:
+        return state, _canary_if_due(state, now)
+    state = replace(state, exits=(*state.exits, now), since=now)
+    if len(state.exits) >= settings.crash.limit:
+        return _give_up(state, seen, settings, now)
+    return replace(state, restarting=True), (Action.RESTART,)
 
 
 _BY_PHASE = {
@@ -152,7 +159,9 @@ _BY_PHASE = {
 def _count_exits(state: State, seen: Observation, settings: AgentSettings, now: float) -> State:
     exits: List[float] = [at for at in state.exits if now - at <= settings.crash.window_s]
     if seen.restart_count < state.restart_count:
-        exits = []  # somebody started it by hand: Docker counts from zero again
+        # Somebody started it by hand, or this agent: Docker counts from zero again.
+        exits = exits if state.restarting else []
+        exits += [now] * seen.restart_count
     else:
         exits += [now] * (seen.restart_count - state.restart_count)
     return replace(state, exits=tuple(exits), restart_count=seen.restart_count)
@@ -180,9 +189,11 @@ def _give_up(state: State, seen: Observation, settings: AgentSettings, now: floa
         f"the engine exited {len(state.exits)} times within {settings.crash.window_s:.0f} s "
         "and is stopped now"
     )
-    if not seen.running:  # Docker may have started it again already: then the code says nothing
+    if state.phase is Phase.HUNG:
+        reason += f"; it hangs: {state.reason}"
+    elif not seen.running:  # Docker may have started it again already: then the code says nothing
         reason += f"; {_exit_reason(seen)}"
-    given_up = replace(state, started_at=seen.started_at)
+    given_up = replace(state, started_at=seen.started_at, restarting=False)
     return _to(given_up, Phase.CRASH_LOOP, now, reason), (Action.STOP,)
 
 
@@ -199,6 +210,7 @@ def _started_anew(state: State, seen: Observation, now: float) -> State:
     return replace(
         fresh,
         started_at=seen.started_at,
+        restarting=False,
         begun=now,
         since=now,
         misses=0,
