@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict, List, Optional
 
 from provision.agent import engine_log, gpu, hop, images, mirror, seed
 from provision.agent.apply import Apply
-from provision.agent.bake import bake
+from provision.agent.bake import bake_on
 from provision.agent.boot import boot
 from provision.agent.cloud import Cloud
 from provision.agent.docker import ENGINE_PREFIX, Docker
@@ -132,8 +132,9 @@ def _resume(_: argparse.Namespace, paths: Paths, events: Events) -> None:
     events.emit("resumed", was_away=Maintenance(paths.maintenance).end())
 
 
-def _bake(options: argparse.Namespace, _paths: Paths, events: Events) -> None:
-    bake(options.release, options.seconds, ask=ask_status, clock=SystemClock(), events=events)
+def _bake(options: argparse.Namespace, paths: Paths, events: Events) -> None:
+    clock = SystemClock()
+    bake_on(paths, options.release, options.seconds, ask=ask_status, clock=clock, events=events)
 
 
 def engines_of(paths: Paths, clock: SystemClock) -> List[Engine]:

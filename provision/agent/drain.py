@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Callable, Optional, Sequence
 
-from provision.agent.engine import Metrics
 from provision.agent.errors import AgentError
 from provision.agent.events import Clock, Events
+from provision.agent.metrics import Metrics
 
 _LOOK_S = 0.25
 _SAY_S = 5.0

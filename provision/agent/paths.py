@@ -96,6 +96,16 @@ class Paths:
         return self.root / "var/lib/llm-fleet/logs"
 
     @property
+    def last_good(self) -> Path:
+        """How fast the last release that proved itself here was."""
+        return self.root / "var/lib/llm-fleet/last-good.json"
+
+    @property
+    def before(self) -> Path:
+        """How fast this host answered its clients before it was taken away."""
+        return self.root / "var/lib/llm-fleet/before.json"
+
+    @property
     def run(self) -> Path:
         """What does not outlive a reboot."""
         return self.root / "run/llm-fleet"

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from provision.agent.docker import Container
-from provision.agent.engine import Metrics
+from provision.agent.metrics import Metrics
 from provision.agent.settings import AgentSettings
 from provision.agent.supervise import Phase, State
 
@@ -37,6 +37,7 @@ class ReplicaReport:
     start_up: Mapping[str, float]
     kv_cache_tokens: Optional[int]
     log: Tuple[str, ...]
+    first_token_s: Optional[float] = None
 
 
 def document(
@@ -135,6 +136,8 @@ def _replica(replica: ReplicaReport, now: float) -> Dict[str, Any]:
         "running": metrics.running,
         "waiting": metrics.waiting,
         "kv_usage": metrics.kv_usage,
+        "served": None if metrics.served is None else metrics.served.to_json(),
+        "first_token_s": replica.first_token_s,
         "started_at": replica.started_at,
         "uptime_s": replica.uptime_s,
         "restarts": replica.restarts,

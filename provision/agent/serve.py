@@ -165,7 +165,7 @@ class Agent:
             Engine(replica.port, settings.model, secret, host.clock, chat=settings.chat)
             for replica in settings.replicas
         )
-        self._watches = tuple(self._watch(settings))
+        self._watches = tuple(self._watch(release, settings))
         self._settings, self._release = settings, release
         self._applied = _applied(host, release)
         self._containers, self._problem = None, ""
@@ -177,14 +177,16 @@ class Agent:
     def _spawn(self, function: Callable[..., None], *arguments: object) -> None:
         threading.Thread(target=function, args=arguments, daemon=True).start()
 
-    def _watch(self, settings: AgentSettings) -> List[Watch]:
+    def _watch(self, release: str, settings: AgentSettings) -> List[Watch]:
         host = self._host
         return [
             Watch(
                 replica,
                 settings,
+                release=release,
                 docker=host.docker,
                 engine=engine,
+                paths=host.paths,
                 clock=host.clock,
                 events=host.events,
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any, Dict, Mapping, Optional, Tuple
 
@@ -78,16 +79,41 @@ class Replica:
 
 
 @dataclass(frozen=True)
+class Expectation:
+    """A question, and the regular expression that is to be found in its answer."""
+
+    prompt: str
+    matches: str
+    max_tokens: int = 64
+
+    def __post_init__(self) -> None:
+        re.compile(self.matches)
+
+
+@dataclass(frozen=True)
 class WarmUp:
-    """Prompts that an engine must answer before it takes traffic, and how fast the last one."""
+    """Prompts that an engine must answer before it takes traffic, and how fast the last one.
+
+    Its first token may take *max_ttft_s*, and *slowdown* times what it took with the last release
+    that was good on this host (None: whatever that was).
+    """
 
     short: str
     long: str
     streamed: str
     max_tokens: int = 16
     max_ttft_s: float = 5.0
+    slowdown: Optional[float] = None
+    expect: Optional[Expectation] = None
     deadline_s: float = 120.0
     rounds: int = 4
+
+    @staticmethod
+    def parse(document: Mapping[str, Any]) -> WarmUp:
+        """Read the section. Raises TypeError for keys that nobody knows."""
+        values: Dict[str, Any] = dict(document)
+        expect = values.pop("expect", None)
+        return WarmUp(**values, expect=Expectation(**expect) if expect else None)
 
 
 @dataclass(frozen=True)
@@ -117,14 +143,26 @@ class Crash:
 
 
 @dataclass(frozen=True)
+class Bake:
+    """A host that is watched may answer this share of the questions with an error."""
+
+    max_error_share: float = 0.02
+
+
+@dataclass(frozen=True)
 class AgentSettings:
-    """``agent.json`` of a release. A *chat* model is asked the way its clients ask."""
+    """``agent.json`` of a release. A *chat* model is asked the way its clients ask.
+
+    Only engines of the same *layout* (model, number of engines, GPUs) can be compared.
+    """
 
     model: str
     replicas: Tuple[Replica, ...]
     warmup: WarmUp
     canary: Canary = field(default_factory=Canary)
     crash: Crash = field(default_factory=Crash)
+    bake: Bake = field(default_factory=Bake)
+    layout: str = ""
     keys_secret: str = ""
     ready_timeout_s: float = 1200.0
     chat: bool = False
@@ -136,14 +174,16 @@ class AgentSettings:
             return AgentSettings(
                 model=document["model"],
                 replicas=tuple(Replica(**item) for item in document["replicas"]),
-                warmup=WarmUp(**document["warmup"]),
+                warmup=WarmUp.parse(document["warmup"]),
                 canary=Canary(**document.get("canary", {})),
                 crash=Crash(**document.get("crash", {})),
+                bake=Bake(**document.get("bake", {})),
+                layout=document.get("layout", ""),
                 keys_secret=document.get("keys_secret", ""),
                 ready_timeout_s=float(document.get("ready_timeout_s", 1200)),
                 chat=bool(document.get("chat", False)),
             )
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, re.error) as error:
             raise AgentError(
                 f"agent.json of the release is not as expected: {error}",
                 hint="deploy again with the version of llm-fleet that rendered the release",

@@ -6,10 +6,14 @@ from dataclasses import replace
 from typing import Dict, List, Optional, Sequence
 
 from provision.agent import engine_log
+from provision.agent.before import Before, Window
 from provision.agent.docker import Container, Docker
-from provision.agent.engine import Engine, Metrics, Verdict
+from provision.agent.engine import Engine, Verdict
 from provision.agent.errors import AgentError
 from provision.agent.events import Clock, Events
+from provision.agent.last_good import LastGood, Proof, limit
+from provision.agent.metrics import Metrics
+from provision.agent.paths import Paths
 from provision.agent.report import ReplicaReport, epoch, uptime_s
 from provision.agent.settings import AgentSettings, Replica
 from provision.agent.supervise import Action, Observation, Phase, State, decide
@@ -26,12 +30,17 @@ class Watch:
         replica: Replica,
         settings: AgentSettings,
         *,
+        release: str,
         docker: Docker,
         engine: Engine,
+        paths: Paths,
         clock: Clock,
         events: Events,
     ) -> None:
         self.container = replica.container
+        self._release = release
+        self._last_good = LastGood(paths.last_good)
+        self._before = Before(paths.before)
         self._replica = replica
         self._settings = settings
         self._docker = docker
@@ -40,6 +49,8 @@ class Watch:
         self._events = events
         self._state = State(since=clock.now(), begun=clock.now())
         self._metrics = Metrics()
+        self._window = Window()
+        self._first_token_s: Optional[float] = None
         self._start_up: Dict[str, float] = {}
         self._kv_cache_tokens: Optional[int] = None
         self._container: Optional[Container] = None
@@ -57,11 +68,16 @@ class Watch:
         seen = self._observe(container)
         self._state, actions = decide(before, seen, self._settings, self._clock.now())
         self._container, self._pending = container, Observation()
+        if self._state.started_at != before.started_at or container is None:
+            self._forget()
         if seen.running and self._state.phase is Phase.STARTING:
             self._loading_seen = seen.started_at
         if self._state.phase is not before.phase:
             self._changed(before)
         emptied = away_since is not None and _started_before(container, away_since)
+        if emptied and away_since is not None:
+            served = self._window.served()
+            self._before.note(away_since, self._settings.layout, self._replica.index, served)
         for action in actions:
             if not (emptied and action is Action.CANARY):
                 self._act(action)
@@ -79,7 +95,14 @@ class Watch:
             start_up=dict(self._start_up),
             kv_cache_tokens=self._kv_cache_tokens,
             log=tuple(self._log),
+            first_token_s=self._first_token_s,
         )
+
+    def _forget(self) -> None:
+        """Another start: what was measured of the one before says nothing of it."""
+        self._window.clear()
+        self._first_token_s = None
+        self._metrics = Metrics()
 
     def _observe(self, container: Optional[Container]) -> Observation:
         if container is None:
@@ -111,17 +134,31 @@ class Watch:
             self._events.emit("trouble", replica=self._replica.index, reason=error.reason)
 
     def _warm_up(self) -> None:
-        verdict = self._engine.warm_up(self._settings.warmup)
+        warmup = self._settings.warmup
+        proof = self._last_good.proof(self._settings.layout)
+        verdict = self._engine.warm_up(warmup, limit(warmup, proof))
         self._pending = replace(self._pending, warmed=verdict)
         if verdict.ok:
             self._start_up["warm_up"] = round(verdict.seconds, 3)
+            self._first_token_s = verdict.first_token_s
+            self._first_ever(proof)
+
+    def _first_ever(self, proof: Optional[Proof]) -> None:
+        """With nothing to measure it by, the first engine that gets warm is the measure."""
+        layout, took_s = self._settings.layout, self._first_token_s
+        if proof is None and layout and took_s is not None:
+            self._last_good.remember(Proof(self._release, layout, took_s, self._clock.now()))
 
     def _canary(self) -> None:
+        self._look_at_metrics()  # right before: the canary is late only if nothing moves from here
         verdict: Verdict = self._engine.canary(
             self._settings.canary.deadline_s, self._metrics.steps
         )
         self._pending = replace(self._pending, canary=verdict)
+
+    def _look_at_metrics(self) -> None:
         self._metrics = self._engine.metrics()
+        self._window.add(self._clock.now(), self._metrics.served)
 
     def _changed(self, before: State) -> None:
         state = self._state
@@ -132,7 +169,7 @@ class Watch:
             self._log = engine_log.trouble(self._lines(since=since) or self._lines())
         elif state.phase is Phase.READY:
             self._log = []
-            self._metrics = self._engine.metrics()
+            self._look_at_metrics()
         self._events.emit(
             "state", replica=self._replica.index, state=state.phase.value, reason=state.reason
         )

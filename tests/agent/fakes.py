@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -181,7 +182,12 @@ class EngineBehaviour:
     status: int = 200
     hang: threading.Event | None = None  # answers wait for it
     first_token_s: float = 0.0
+    sleep: Callable[[float], None] = time.sleep
     broken_stream: bool = False
+    text: str = "hello"
+    ending: str | None = "length"
+    tokens: int | None = 4
+    served: dict[str, float] = field(default_factory=dict)
     steps: int = 0
     steps_move: bool = True
     healthy: bool = True
@@ -196,7 +202,43 @@ vllm:num_requests_running{{engine="0",model_name="mistral-7b"}} 2.0
 vllm:num_requests_waiting{{engine="0",model_name="mistral-7b"}} 1.0
 vllm:kv_cache_usage_perc{{engine="0",model_name="mistral-7b"}} 0.25
 vllm:iteration_tokens_total_count{{engine="0",model_name="mistral-7b"}} {steps}
+vllm:request_success_total{{engine="0",finished_reason="abort",model_name="mistral-7b"}} 3.0
+vllm:request_success_total{{engine="0",finished_reason="error",model_name="mistral-7b"}} {broken}
+vllm:request_success_created{{engine="0",finished_reason="error",model_name="m"}} 1.795852761e+09
+vllm:admission_rejections_total{{model_name="mistral-7b",reason="max_num_queued_reqs"}} {refused}
+vllm:admission_rejections_total{{model_name="mistral-7b",reason="max_num_queued_tokens"}} 0.0
+vllm:time_to_first_token_seconds_count{{engine="0",model_name="mistral-7b"}} {first_tokens}
+vllm:time_to_first_token_seconds_sum{{engine="0",model_name="mistral-7b"}} {first_tokens_s}
+http_requests_total{{handler="/v1/completions",method="POST",status="2xx"}} {answered}
+http_requests_total{{handler="/v1/chat/completions",method="POST",status="5xx"}} {failed}
+http_requests_total{{handler="/v1/completions",method="POST",status="4xx"}} 7.0
+http_requests_total{{handler="/v1/models",method="GET",status="2xx"}} 900.0
 """
+COUNTERS = ("answered", "failed", "refused", "broken", "first_tokens", "first_tokens_s")
+
+
+def _whole(behaviour: EngineBehaviour, chat: bool) -> dict[str, Any]:
+    content = {"message": {"content": behaviour.text}} if chat else {"text": behaviour.text}
+    choice = {"index": 0, **content, "finish_reason": behaviour.ending}
+    return {"choices": [choice], **_usage(behaviour)}
+
+
+def _stream(behaviour: EngineBehaviour, chat: bool) -> str:
+    """Text in one chunk, then how it ended, then how many tokens it was, as vLLM sends it."""
+    content = {"delta": {"content": behaviour.text}} if chat else {"text": behaviour.text}
+    nothing = {"delta": {}} if chat else {"text": ""}
+    chunks: list[dict[str, Any]] = [
+        {"choices": [{"index": 0, **content, "finish_reason": None}]},
+        {"choices": [{"index": 0, **nothing, "finish_reason": behaviour.ending}]},
+        {"choices": [], **_usage(behaviour)},
+    ]
+    return "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks)
+
+
+def _usage(behaviour: EngineBehaviour) -> dict[str, Any]:
+    if behaviour.tokens is None:
+        return {}
+    return {"usage": {"prompt_tokens": 9, "completion_tokens": behaviour.tokens}}
 
 
 @contextmanager
@@ -211,7 +253,8 @@ def stub_engine(behaviour: EngineBehaviour) -> Iterator[int]:
 
         def do_GET(self) -> None:
             if self.path == "/metrics":
-                self._say(200, METRICS.format(steps=behaviour.steps))
+                served = {name: behaviour.served.get(name, 0.0) for name in COUNTERS}
+                self._say(200, METRICS.format(steps=behaviour.steps, **served))
             else:
                 self._say(200 if behaviour.healthy else 503, "")
 
@@ -225,17 +268,19 @@ def stub_engine(behaviour: EngineBehaviour) -> Iterator[int]:
             if self.headers["Authorization"] != f"Bearer {behaviour.secret}":
                 self._say(401, '{"error":"Unauthorized"}')
             elif behaviour.status != 200 or not body["stream"]:
-                self._say(behaviour.status, '{"choices":[{"text":"a"}]}')
+                self._say(behaviour.status, json.dumps(_whole(behaviour, "messages" in body)))
             else:
                 end = "" if behaviour.broken_stream else "data: [DONE]\n\n"
-                self._say(200, 'data: {"choices":[{"text":"a"}]}\n\n' + end)
+                self._say(200, _stream(behaviour, "messages" in body) + end, behaviour)
 
-        def _say(self, status: int, text: str) -> None:
+        def _say(self, status: int, text: str, slow: EngineBehaviour | None = None) -> None:
             data = text.encode()
             try:
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
+                if slow:
+                    slow.sleep(slow.first_token_s)
                 self.wfile.write(data)
             except OSError:
                 pass  # the asker's deadline passed

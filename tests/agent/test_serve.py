@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -12,7 +13,9 @@ import pytest
 
 from provision.agent import containers
 from provision.agent.apply import Apply
+from provision.agent.before import Before
 from provision.agent.errors import AgentError
+from provision.agent.last_good import LastGood, Proof
 from provision.agent.maintenance import Maintenance
 from provision.agent.serve import Agent
 from provision.agent.system import Completed, write_json
@@ -129,6 +132,8 @@ class TestReadiness:
             "running": 2,
             "waiting": 1,
             "kv_usage": 0.25,
+            "served": replica["served"],
+            "first_token_s": replica["first_token_s"],
             "started_at": STARTED_AT,
             "uptime_s": replica["uptime_s"],
             "restarts": 0,
@@ -253,6 +258,91 @@ class TestMaintenance:
         warmed = len(ready.engine.asked)
         ready.turn(20)
         assert len(ready.engine.asked) > warmed
+
+
+class TestMeasures:
+    LAYOUT = "mistral-7b, 1 engine(s) of 1 GPU(s)"
+
+    @pytest.fixture
+    def measured(self, served: Served) -> Served:
+        """A release that says its layout and by how much slower the next one may be."""
+        replicas = json.loads(served.one.files["agent.json"])["replicas"]
+        warmup = {**AGENT_JSON["warmup"], "slowdown": 3.0}  # type: ignore[dict-item]
+        agent = {**AGENT_JSON, "replicas": replicas, "layout": self.LAYOUT, "warmup": warmup}
+        served.one, served.two = make_release("one", agent=agent), make_release("two", agent=agent)
+        return served
+
+    def proof(self, served: Served) -> Any:
+        return LastGood(served.world.paths.last_good).proof(self.LAYOUT)
+
+    def test_the_first_engine_ever_is_the_measure(self, measured: Served) -> None:
+        """Later ones are not, before their bake: what got ready may still be slow."""
+        measured.apply(measured.one)
+        measured.engine.healthy = True
+        measured.until("ready")
+        first = self.proof(measured)
+        assert first.release == measured.one.id
+        (replica,) = measured.agent.status()["replicas"]
+        assert replica["first_token_s"] == first.first_token_s
+
+        measured.apply(measured.two)
+        measured.until("ready")
+        assert self.proof(measured) == first
+
+    def test_a_start_much_slower_than_the_last_good_one_gets_no_traffic(
+        self, measured: Served
+    ) -> None:
+        """The status has both numbers and the release; once fast again, it is ready."""
+        last_good = LastGood(measured.world.paths.last_good)
+        last_good.remember(Proof("r-good", self.LAYOUT, 0.01, 1.0))
+        measured.apply(measured.one)
+        measured.engine.sleep = measured.world.clock.sleep
+        measured.engine.healthy, measured.engine.first_token_s = True, 0.3
+        measured.until("warming")
+        measured.turn(3)
+        status = measured.agent.status()
+        assert status["ready_for"] is None
+        assert re.search(
+            r"replica 0 is warming: the first token took 0\.30 s, allowed are 0\.26 s "
+            r"\(r-good, the last good release here, took 0\.01 s; 3 times",
+            status["reason"],
+        )
+        measured.engine.first_token_s = 0.0
+        measured.until("ready")
+
+    def test_an_engine_that_talks_nonsense_gets_no_traffic(self, measured: Served) -> None:
+        """It loads and says 200; the status says what it said."""
+        measured.apply(measured.one)
+        measured.engine.healthy, measured.engine.text = True, "!" * 16
+        measured.until("warming")
+        measured.turn(3)
+        assert measured.agent.deep() == (
+            False,
+            "replica 0 is warming: the short warm-up prompt failed: nothing but 16 times '!'",
+        )
+
+    def test_what_was_served_before_a_maintenance_is_kept(self, measured: Served) -> None:
+        """Of the minutes before, whatever the new engine counts."""
+        measured.apply(measured.one)
+        measured.engine.healthy = True
+        measured.engine.served = {"answered": 100.0, "first_tokens": 100.0, "first_tokens_s": 9.0}
+        measured.until("ready")
+        measured.engine.served = {"answered": 140.0, "first_tokens": 140.0, "first_tokens_s": 29.0}
+        measured.turn(12)
+        (replica,) = measured.agent.status()["replicas"]
+        assert replica["served"]["answered"] == 140.0
+
+        maintenance = Maintenance(measured.world.paths.maintenance)
+        maintenance.begin(measured.world.clock.now(), lease_s=300, why="a rolling restart")
+        measured.turn()
+        before = Before(measured.world.paths.before).served(self.LAYOUT)
+        assert before[0].mean_first_token_s == 0.5
+        assert before[0].first_tokens == 40.0
+
+        measured.engine.healthy, measured.engine.served = False, {}
+        measured.apply(measured.two)
+        measured.turn(3)
+        assert Before(measured.world.paths.before).served(self.LAYOUT) == before
 
 
 class TestTrouble:
