@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from playbooks.config import ENV_HELP
 from playbooks.frame import confirm, progress, task
 from playbooks.hold import glance, holding, left_held
-from playbooks.rolling import PACE_HELP, carry_out, pace_of, roll, show, tell
+from playbooks.latecomers import converge
+from playbooks.rolling import PACE_HELP, pace_of, roll, show, tell
 from playbooks.session import Session
 from playbooks.unfinished import UNFINISHED_HELP, asked_for, go_on
 
@@ -41,6 +42,7 @@ def deploy(
     accept_downtime: bool = False,
     max_unavailable: str = "1",
     bake: str = "30",
+    deadline: str | None = None,
     keep_going: bool = False,
     resume: bool = False,
     abort: bool = False,
@@ -53,30 +55,26 @@ def deploy(
             go_on(session, abort=abort, dry_run=dry_run, yes=yes, json=json)
             return
         before = glance(session)
-        pace = pace_of(session, max_unavailable=max_unavailable, bake=bake)
-        plan = plan_for(
-            session,
-            model=model,
-            hosts=hosts,
-            accept_downtime=accept_downtime,
-            pace=pace,
-            held=left_held(before),
-        )
+        pace = pace_of(session, max_unavailable=max_unavailable, bake=bake, deadline=deadline)
+
+        def plan_of(some: str) -> Plan:
+            return plan_for(
+                session,
+                model=model,
+                hosts=some,
+                accept_downtime=accept_downtime,
+                pace=pace,
+                held=left_held(before),
+            )
+
+        plan = plan_of(hosts)
         show(plan, before, json=json)
         outcomes: list[Outcome] = []
         late: Outcome | None = None
         if plan and not dry_run and (yes or confirm("Go on?")):
             with holding(session, plan, task="deploy", before=before):
                 outcomes = roll(session, plan, keep_going=keep_going)
-                if names := _behind(session, plan, outcomes[0], json=json):
-                    again = plan_for(
-                        session,
-                        model=model,
-                        hosts=",".join(names),
-                        accept_downtime=accept_downtime,
-                        pace=pace,
-                    )
-                    late = _converge(session, again, json=json)
+                late = converge(session, plan, outcomes[0], plan_of, json=json)
         tell(plan, outcomes, json=json, more={"joined_meanwhile": late})
 
 
@@ -108,24 +106,3 @@ def plan_for(
         left_held=held,
         spare_key=keys.new_text(secrets.token_bytes(keys.RANDOM_BYTES)),
     )
-
-
-def _behind(session: Session, plan: Plan, outcome: Outcome, *, json: bool) -> tuple[str, ...]:
-    """Hosts that joined while *plan* was carried out, with the release of before."""
-    from provision.executor.latecomers import behind
-    from provision.report import outcome as outcome_report
-
-    names = behind(plan, cloud=session.cloud, shell=session.shell) if outcome.ok else ()
-    if names and not json:
-        print(outcome_report.text(outcome))
-        print(f"\n{len(names)} host(s) joined meanwhile with the release of before")
-    return names
-
-
-def _converge(session: Session, late: Plan, *, json: bool) -> Outcome:
-    """Deploy to them, too; the others serve already."""
-    from provision.report import plan as plan_report
-
-    if not json:
-        print(plan_report.text(late))
-    return carry_out(session, late)

@@ -76,8 +76,7 @@ def tell_who_works(before: Future[Glance]) -> None:
         if unfinished is not None:
             progress(
                 f"note: {unfinished.what.purpose} (epoch {unfinished.epoch}, {unfinished.who})"
-                " broke off: --resume goes on with it, --abort takes it back; this plan begins"
-                " from what is there now"
+                " broke off: `fab deploy --resume` goes on with it, `--abort` takes it back"
             )
 
 

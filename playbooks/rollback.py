@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 from playbooks.config import ENV_HELP
 from playbooks.frame import confirm, progress, task
 from playbooks.hold import glance, holding
+from playbooks.latecomers import converge
 from playbooks.rolling import PACE_HELP, pace_of, roll, show, standing, tell
 from playbooks.session import Session
 from playbooks.unfinished import UNFINISHED_HELP, asked_for, go_on
 
 if TYPE_CHECKING:
     from provision.executor.outcome import Outcome
+    from provision.planning.plan import Plan
 
 _HELP = {
     "to": "the release to go back to (default: the one that was current before)",
@@ -35,6 +37,7 @@ def rollback(
     hosts: str = "*",
     max_unavailable: str = "1",
     bake: str = "30",
+    deadline: str | None = None,
     keep_going: bool = False,
     dry_run: bool = False,
     yes: bool = False,
@@ -54,15 +57,25 @@ def rollback(
             return
         before = glance(session)
         pace = pace_of(
-            session, max_unavailable=max_unavailable, bake=bake, downtime=accept_downtime
+            session,
+            max_unavailable=max_unavailable,
+            bake=bake,
+            deadline=deadline,
+            downtime=accept_downtime,
         )
         releases = Releases(session.cloud)
         wanted = releases.published(to or releases.before())
-        now = standing(session, hosts, before)
-        plan = plan_rollback(session.environment, wanted, now, pace)
+
+        def plan_of(some: str) -> Plan:
+            now = standing(session, some, before)
+            return plan_rollback(session.environment, wanted, now, pace)
+
+        plan = plan_of(hosts)
         show(plan, before, json=json)
         outcomes: list[Outcome] = []
+        late: Outcome | None = None
         if plan and not dry_run and (yes or confirm("Go on?")):
             with holding(session, plan, task="rollback", before=before):
                 outcomes = roll(session, plan, keep_going=keep_going)
-        tell(plan, outcomes, json=json)
+                late = converge(session, plan, outcomes[0], plan_of, json=json)
+        tell(plan, outcomes, json=json, more={"joined_meanwhile": late})

@@ -20,20 +20,33 @@ if TYPE_CHECKING:
 PACE_HELP = {
     "max-unavailable": "serving hosts that may be away at a time: 1, 2 or 25% (default 1)",
     "bake": "seconds for which a host that came back is watched (default 30)",
+    "deadline": "seconds for which a host may empty itself (default: the longest answer and queue)",
     "keep-going": "leave changed hosts changed when a later one fails",
 }
 _LONGEST_BAKE_S = 3600
 
 
-def pace_of(session: Session, *, max_unavailable: str, bake: str, downtime: bool = False) -> Pace:
+def pace_of(
+    session: Session,
+    *,
+    max_unavailable: str,
+    bake: str,
+    deadline: str | None = None,
+    downtime: bool = False,
+) -> Pace:
     """How fast, in numbers. Raises UsageError."""
-    from provision.planning.pace import Pace, at_a_time
+    from provision.planning import pace
 
     if not bake.isdecimal() or int(bake) > _LONGEST_BAKE_S:
         raise UsageError(f"--bake {bake!r} is no time", hint=f"seconds, 0 to {_LONGEST_BAKE_S}")
     hosts = session.environment.fleet.hosts
-    least = 0 if downtime else 1
-    return Pace(at_a_time(max_unavailable, hosts), least, float(bake))
+    longest = float(session.environment.engine.longest_generation_s)
+    return pace.Pace(
+        max_unavailable=pace.at_a_time(max_unavailable, hosts),
+        min_healthy=0 if downtime else 1,
+        bake_s=float(bake),
+        drain_s=pace.deadline(deadline, longest_generation_s=longest) if deadline else None,
+    )
 
 
 def carry_out(session: Session, plan: Plan) -> Outcome:

@@ -38,6 +38,7 @@ def rolling_restart(
     if_older_than: str | None = None,
     max_unavailable: str = "1",
     bake: str = "30",
+    deadline: str | None = None,
     keep_going: bool = False,
     dry_run: bool = False,
     yes: bool = False,
@@ -57,7 +58,11 @@ def rolling_restart(
             return
         before = glance(session)
         pace = pace_of(
-            session, max_unavailable=max_unavailable, bake=bake, downtime=accept_downtime
+            session,
+            max_unavailable=max_unavailable,
+            bake=bake,
+            deadline=deadline,
+            downtime=accept_downtime,
         )
         now = standing(session, hosts, before)
         plan = plan_restart(

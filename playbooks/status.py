@@ -6,6 +6,7 @@ from typing import Any
 
 from playbooks.config import ENV_HELP
 from playbooks.frame import emit_json, progress, task
+from playbooks.hold import glance, tell_who_works
 from playbooks.session import Session
 
 
@@ -19,11 +20,13 @@ def status(_context: Any, env: str | None = None, json: bool = False) -> None:
 
     with Session.open(env) as session:
         progress(session.chosen)
+        before = glance(session)
         inventory = session.cloud.inventory()
         targets = {one.host: one.state for one in session.cloud.target_health()}
         current = parse_current(session.cloud.get_object(CURRENT))
         endpoint = session.cloud.outputs().endpoint
         seen = look_at(inventory, session.shell)
+        tell_who_works(before)
     hosts = rows(inventory, seen.facts, seen.unreachable, targets)
     if json:
         emit_json(report.document(hosts))

@@ -68,6 +68,9 @@ class Releases:
             model=str(manifest["model"]),
             chat=bool(agent.get("chat", False)) if agent is not None else True,
             missing=tuple(self._missing(release_id, manifest["files"], facts)),
+            engines=facts.get("replicas"),
+            gpus_each=facts.get("tensor_parallel_size"),
+            weights_bytes=self._weights_bytes(facts.get("weights_prefix")),
         )
 
     def files(self, release_id: str) -> dict[str, str]:
@@ -80,6 +83,11 @@ class Releases:
             except UnicodeDecodeError:
                 continue  # the host program is a zip
         return found
+
+    def _weights_bytes(self, folder: str | None) -> int | None:
+        text = self._cloud.get_object(f"{folder}/manifest.json") if folder else None
+        files = json.loads(text)["files"] if text else {}
+        return sum(int(one["size"]) for one in files.values()) if files else None
 
     def _row(self, release_id: str, current: str | None, before: str | None) -> Row:
         manifest = self._json(release_id, MANIFEST) or {}

@@ -30,12 +30,18 @@ class Published:
 
     Attributes:
         missing: what it needs and is not there any more, in words (images, weights, files).
+        engines: how many engines it runs on a host.
+        gpus_each: how many GPUs each of them takes. None is unknown, as for all numbers here.
+        weights_bytes: what its weights weigh.
     """
 
     id: str
     model: str
     chat: bool = True
     missing: tuple[str, ...] = ()
+    engines: int | None = None
+    gpus_each: int | None = None
+    weights_bytes: int | None = None
 
 
 def plan_rollback(
@@ -44,8 +50,8 @@ def plan_rollback(
     """Bring every host of *situation* to *release*, at *pace*; empty when all serve it.
 
     Nothing is rendered, built or published. Raises Refused when something that the release needs
-    is gone, when a host can't be reached, or when too few would serve meanwhile; PlanError when
-    there is no host.
+    is gone, when it does not fit a host, when a host can't be reached, or when too few would serve
+    meanwhile; PlanError when there is no host.
     """
     if not situation.reachable:
         reasons = "".join(f"\n  {name}: {why}" for name, why in situation.unreachable.items())
@@ -55,6 +61,7 @@ def plan_rollback(
             f"{release.id} can't run any more: {'; '.join(release.missing)}",
             hint="`fab releases` shows others; `fab deploy` publishes what it needs",
         )
+    _refuse_misfit(release, situation)
     moves = [
         move(situation, name, why=_why(release, facts), wanted=release.id)
         for name, facts in sorted(situation.facts.items())
@@ -84,6 +91,34 @@ def plan_rollback(
         if waves or promote
         else None,
     )
+
+
+def _refuse_misfit(release: Published, situation: Situation) -> None:
+    """Raise Refused when a host has fewer GPUs, or smaller ones, than the release was made for."""
+    reasons = [
+        f"\n  {name}: {why}"
+        for name, facts in sorted(situation.facts.items())
+        if (why := _misfit(release, facts))
+    ]
+    if reasons:
+        raise Refused(
+            f"{release.id} ({release.model}) does not fit{''.join(reasons)}",
+            hint="`fab plan --model` says what fits these hosts",
+        )
+
+
+def _misfit(release: Published, facts: HostFacts) -> str:
+    """Why the host can't run it, "" when it can, or when nobody knows."""
+    if not facts.gpus or release.gpus_each is None or release.engines is None:
+        return ""
+    needed, there = release.engines * release.gpus_each, len(facts.gpus)
+    if needed > there:
+        return f"it needs {needed} GPU(s), and there are {there}"
+    smallest = min(gpu.memory_mib for gpu in facts.gpus) / 1024
+    share = (release.weights_bytes or 0) / release.gpus_each / 2**30
+    if share > smallest:
+        return f"each GPU would hold {share:.1f} GiB of weights, and has {smallest:.1f} GiB"
+    return ""
 
 
 def _why(release: Published, facts: HostFacts) -> str:

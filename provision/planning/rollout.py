@@ -207,7 +207,7 @@ def _wave(title: str, moves: Sequence[Move], environment: Environment, pace: Pac
 def _steps(move: Move, environment: Environment, pace: Pace) -> Iterator[Step]:
     host, release = move.host, move.wanted
     ready_s = float(environment.health.ready_timeout_s)
-    drain_s = float(chain(environment.engine).front_read_s)
+    drain_s = pace.drain_s or float(chain(environment.engine).front_read_s)
     if not move.away:
         # As long as it takes to leave and be emptied; a host that is longer without an operator
         # goes back into the load balancer by itself, which sends nothing before it is ready.

@@ -16,7 +16,10 @@ FACTS = {
     "images": {"engine": f"{samples.REPOSITORY_URL}:engine-1"},
     "model_revision": "abcdef",
     "weights_prefix": "weights/mistral-7b/abcdef",
+    "replicas": 4,
+    "tensor_parallel_size": 2,
 }
+WEIGHTS = b'{"files": {"a": {"sha256": "1", "size": 40}, "b": {"sha256": "2", "size": 2}}}'
 ONE = assemble("mistral-7b", {"engine.yaml": "a: 1\n", "agent.json": '{"chat": true}'}, FACTS)
 TWO = assemble("base", {"engine.yaml": "a: 2\n", "agent.json": "{}", "host.pyz": b"\xff"}, FACTS)
 
@@ -30,7 +33,7 @@ def cloud() -> FakeCloud:
         for path, content in release.files.items()
     }
     objects[CURRENT] = current_document(TWO.id, before=ONE.id)
-    objects["weights/mistral-7b/abcdef/manifest.json"] = b"{}"
+    objects["weights/mistral-7b/abcdef/manifest.json"] = WEIGHTS
     return FakeCloud(samples.outputs(), objects=objects, images={"engine-1": "sha256:1"})
 
 
@@ -49,10 +52,11 @@ def test_one_that_was_not_published_whole_is_none(cloud: FakeCloud) -> None:
 
 
 def test_everything_that_it_needs_is_there(cloud: FakeCloud) -> None:
-    """And how it is asked."""
+    """And how it is asked, and what it takes."""
     one, two = (Releases(cloud).published(release.id) for release in (ONE, TWO))
     assert (one.missing, one.chat, one.model) == ((), True, "mistral-7b")
     assert (two.missing, two.chat) == ((), False)
+    assert (one.engines, one.gpus_each, one.weights_bytes) == (4, 2, 42)
 
 
 def test_what_is_missing_is_named(cloud: FakeCloud) -> None:

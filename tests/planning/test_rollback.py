@@ -93,3 +93,35 @@ def test_a_host_that_nobody_sees() -> None:
     lost = fleet(facts={"i-1": fleet().facts["i-1"]}, unreachable={"i-2": "no route"})
     with pytest.raises(Refused, match="can be seen"):
         plan_rollback(samples.environment(), BACK, lost, CAREFUL)
+
+
+@pytest.mark.parametrize(
+    ("made_for", "why"),
+    [
+        ({"engines": 4, "gpus_each": 2}, "it needs 8 GPU(s), and there are 1"),
+        (
+            {"engines": 1, "gpus_each": 1, "weights_bytes": 140 * 2**30},
+            "each GPU would hold 140.0 GiB of weights, and has 22.5 GiB",
+        ),
+    ],
+)
+def test_a_release_that_was_made_for_other_hosts(made_for: dict[str, int], why: str) -> None:
+    """Refused host by host, before one leaves traffic."""
+    other = replace(BACK, **made_for)  # type: ignore[arg-type]
+    with pytest.raises(Refused) as refused:
+        plan_rollback(samples.environment(), other, fleet(), CAREFUL)
+    assert refused.value.message == (f"{OLD} (mistral-7b) does not fit\n  i-1: {why}\n  i-2: {why}")
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        {},
+        {"engines": 1, "gpus_each": 1},
+        {"engines": 1, "gpus_each": 1, "weights_bytes": 15 * 2**30},
+    ],
+)
+def test_one_that_fits_as_far_as_anybody_knows(known: dict[str, int]) -> None:
+    """Unknown is no reason to refuse."""
+    fitting = replace(BACK, **known)  # type: ignore[arg-type]
+    assert plan_rollback(samples.environment(), fitting, fleet(), CAREFUL)

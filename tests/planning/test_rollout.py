@@ -9,8 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provision.errors import Refused, UsageError
-from provision.planning.actions import DrainHost, EnterTraffic, LeaveTraffic
-from provision.planning.pace import Pace, at_a_time
+from provision.planning.actions import (
+    BeginMaintenance,
+    DrainHost,
+    EnterTraffic,
+    LeaveTraffic,
+)
+from provision.planning.pace import Pace, at_a_time, deadline
 from provision.planning.plan import Wave
 from provision.planning.rollout import Move, rollout
 from provision.testing import samples
@@ -154,6 +159,29 @@ def test_capacity_is_never_below_what_was_asked_for(
 def test_hosts_at_a_time(said: str, hosts: int, number: int) -> None:
     """A number, or a share rounded down."""
     assert at_a_time(said, hosts) == number
+
+
+def test_a_deadline_of_ones_own() -> None:
+    """Instead of the longest answer and its time in the queue; the lease grows with it."""
+    (wave,) = rollout(moves(1), ENVIRONMENT, Pace(min_healthy=0, drain_s=600.0), serving=1)
+    assert [s.action for s in wave.steps[:3]] == [
+        BeginMaintenance(780.0),
+        LeaveTraffic(60.0),
+        DrainHost(600.0),
+    ]
+    assert deadline("120", longest_generation_s=120.0) == 120.0
+
+
+@pytest.mark.parametrize(
+    ("said", "problem"),
+    [("119", "--deadline 119 would cut answers off"), ("soon", "--deadline 'soon' is no time")],
+)
+def test_a_deadline_that_is_none(said: str, problem: str) -> None:
+    """With the number that it must reach."""
+    with pytest.raises(UsageError) as wrong:
+        deadline(said, longest_generation_s=120.0)
+    assert wrong.value.message == problem
+    assert wrong.value.hint.startswith("120 seconds or more")
 
 
 @pytest.mark.parametrize("said", ["0", "-1", "", "half", "0%", "101%", "2.5"])

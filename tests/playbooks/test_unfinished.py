@@ -122,8 +122,13 @@ class TestDeploy:
         kill("deploy", "*drain*")
         said = serving.run("deploy", "--yes")
         assert said.code == 0
-        assert "broke off: --resume goes on with it, --abort takes it back" in said.err
+        assert "broke off: `fab deploy --resume` goes on with it, `--abort` takes it" in said.err
         assert serving.cloud.stopped == set()
+
+    def test_status_says_so(self, serving: Fleet, kill: Kill) -> None:
+        """Whoever looks first at 3 am learns what to type."""
+        kill("deploy", "*drain*")
+        assert "`fab deploy --resume` goes on with it" in serving.run("status").err
 
     def test_a_dry_run(self, serving: Fleet, kill: Kill) -> None:
         """Shows what would be done, and leaves everything."""

@@ -23,6 +23,7 @@ FREE: Mapping[str, str] = {
     "llm-fleet:infra:Registry": _COMPONENT,
     "llm-fleet:infra:Storage": _COMPONENT,
     "llm-fleet:infra:Budget": _COMPONENT,
+    "aws:autoscaling/lifecycleHook:LifecycleHook": "a setting of the group",
     "aws:budgets/budget:Budget": "a budget without actions is free",
     "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": _NETWORK,
     "aws:ec2/internetGateway:InternetGateway": "only what passes it is billed",
