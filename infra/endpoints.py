@@ -22,7 +22,8 @@ SERVICES = {
     "logs": "logs",
     "monitoring": "metrics",
     "ec2": "cache volumes: find, create, attach",
-    "autoscaling": "a host that calls itself unhealthy",
+    "autoscaling": "a host that says good-bye, or calls itself unhealthy",
+    "elasticloadbalancing": "a host that leaves traffic, or returns to it, by itself",
 }
 
 

@@ -13,6 +13,7 @@ from pulumi import Output, ResourceOptions
 
 from infra.names import common_tags
 from provision.config.environment import Environment, OperatingSystem, Purchase
+from provision.config.farewell import heartbeat_s, hook_name
 
 ROOT_DEVICE = {
     OperatingSystem.UBUNTU_2204: "/dev/sda1",
@@ -41,7 +42,7 @@ class FleetArgs:
 
 
 class Fleet(pulumi.ComponentResource):
-    """A launch template and an Auto Scaling group of it.
+    """A launch template, an Auto Scaling group of it, and the hook by which hosts say good-bye.
 
     A change of the template reaches hosts that boot later; those that run are left alone.
     """
@@ -52,6 +53,7 @@ class Fleet(pulumi.ComponentResource):
         super().__init__("llm-fleet:infra:Fleet", name, None, opts)
         self._name, self._args = name, args
         self.asg_name = self._group(self._template()).name
+        self._hook()
         self.register_outputs({"asg_name": self.asg_name})
 
     def _template(self) -> ec2.LaunchTemplate:
@@ -169,6 +171,19 @@ class Fleet(pulumi.ComponentResource):
                 depends_on=self._args.reached_at_boot,
                 ignore_changes=["desired_capacity", "suspended_processes"],
             ),
+        )
+
+    def _hook(self) -> autoscaling.LifecycleHook:
+        """A host that is ended is emptied first; its agent tells the group to go on."""
+        environment = self._args.environment
+        return autoscaling.LifecycleHook(
+            f"{self._name}-leave",
+            name=hook_name(environment),
+            autoscaling_group_name=self.asg_name,
+            lifecycle_transition="autoscaling:EC2_INSTANCE_TERMINATING",
+            heartbeat_timeout=heartbeat_s(environment),
+            default_result="CONTINUE",  # one whose agent is dead is ended all the same
+            opts=ResourceOptions(parent=self),
         )
 
     def _tags(self) -> dict[str, str]:

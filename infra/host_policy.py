@@ -27,25 +27,24 @@ def host_policy(scope: Scope) -> Document:
             *_volumes(scope),
             *_cache_key(scope),
             allow("Secrets", ["secretsmanager:GetSecretValue"], list(scope.secret_arns)),
-            allow(
-                "CallItselfUnhealthy",
-                ["autoscaling:SetInstanceHealth"],
-                [
-                    scope.arn(
-                        "autoscaling",
-                        f"autoScalingGroup:*:autoScalingGroupName/{scope.asg_name}",
-                    )
-                ],
-            ),
-            # After a maintenance that nobody ended: only into the group that it belongs to.
-            allow(
-                "ReturnToTraffic",
-                ["elasticloadbalancing:RegisterTargets"],
-                [scope.target_group_arn],
-            ),
+            *_coming_and_going(scope),
             *_telemetry(scope),
         ]
     )
+
+
+def _coming_and_going(scope: Scope) -> list[Document]:
+    """Only in the groups that it belongs to: AWS knows no narrower resource than these."""
+    group = scope.arn("autoscaling", f"autoScalingGroup:*:autoScalingGroupName/{scope.asg_name}")
+    targets = [
+        "elasticloadbalancing:RegisterTargets",  # after a maintenance that nobody ended
+        "elasticloadbalancing:DeregisterTargets",  # when AWS takes it away
+    ]
+    return [
+        allow("CallItselfUnhealthy", ["autoscaling:SetInstanceHealth"], [group]),
+        allow("SayGoodbye", ["autoscaling:CompleteLifecycleAction"], [group]),
+        allow("LeaveAndReturn", targets, [scope.target_group_arn]),
+    ]
 
 
 def _bucket_read(scope: Scope) -> list[Document]:

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from provision.config.environment import Environment
+from provision.config.farewell import heartbeat_s, hook_name
 from provision.render.places import ETC, HOST_PROGRAM, RUN
 from provision.render.templates import render
 from provision.render.units import units
@@ -69,6 +70,11 @@ def host_facts(
         "repository_url": repository_url,
         "target_group_arn": target_group_arn,
         "aws_endpoint_url": environment.aws.endpoint_url,
+        "hook": {
+            "group": environment.prefix,
+            "name": hook_name(environment),
+            "heartbeat_s": heartbeat_s(environment),
+        },
         "cache": {
             "size_gib": cache.size_gib,
             "throughput_mibps": cache.throughput_mibps,

@@ -81,6 +81,21 @@ def scaling_group(account: Account, request: Request) -> Made:
     return Made(name, {"arn": group["AutoScalingGroups"][0]["AutoScalingGroupARN"]})
 
 
+def lifecycle_hook(account: Account, request: Request) -> Made:
+    """What the group waits for before it ends or starts a host."""
+    name = request.inputs["name"]
+    account.client("autoscaling").put_lifecycle_hook(
+        LifecycleHookName=name,
+        **request.given(
+            AutoScalingGroupName="autoscalingGroupName",
+            LifecycleTransition="lifecycleTransition",
+            HeartbeatTimeout="heartbeatTimeout",
+            DefaultResult="defaultResult",
+        ),
+    )
+    return Made(name)
+
+
 def _template_data(request: Request) -> dict[str, Any]:
     data: dict[str, Any] = request.given(
         ImageId="imageId",
@@ -116,4 +131,5 @@ MAKERS: dict[str, Maker] = {
     "aws:ec2/keyPair:KeyPair": key_pair,
     "aws:ec2/launchTemplate:LaunchTemplate": launch_template,
     "aws:autoscaling/group:Group": scaling_group,
+    "aws:autoscaling/lifecycleHook:LifecycleHook": lifecycle_hook,
 }

@@ -42,6 +42,7 @@ class Live:
     """What moto held when the program was through."""
 
     groups: list[dict[str, Any]]
+    hooks: list[dict[str, Any]]
     instances: list[dict[str, Any]]
     targets: list[dict[str, Any]]
     template: dict[str, Any]
@@ -165,6 +166,9 @@ def _look(environment: Environment, made: Provisioned) -> Live:
     body = client("s3").get_object(Bucket=out.bucket, Key=bundle.inputs["key"])["Body"]
     return Live(
         groups=group["AutoScalingGroups"],
+        hooks=client("autoscaling").describe_lifecycle_hooks(AutoScalingGroupName=out.asg_name)[
+            "LifecycleHooks"
+        ],
         instances=[i for reservation in found for i in reservation["Instances"]],
         targets=elbv2.describe_target_health(TargetGroupArn=out.primary_target_group_arn)[
             "TargetHealthDescriptions"

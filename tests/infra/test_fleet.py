@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
+from dataclasses import replace
 
 import pytest
 
+from provision.config.environment import EngineSettings
+from provision.config.farewell import heartbeat_s
+from provision.config.timeouts import chain
 from provision.render.bundle import host_bundle
 from tests.infra.scenes import ALL, GIVEN_KEY, Scene, scene
 
@@ -33,6 +38,29 @@ def test_pulumi_waits_for_nothing_and_leaves_the_running_fleet_alone(made: Scene
     assert group.ignore_changes == ("desiredCapacity", "suspendedProcesses")
     suspended = made.live.groups[0]["SuspendedProcesses"]
     assert [process["ProcessName"] for process in suspended] == ["AZRebalance"]
+
+
+def test_a_host_that_is_ended_gets_the_time_to_say_goodbye(made: Scene) -> None:
+    """The group waits for it, but not for ever; the host knows for whom and for how long."""
+    (hook,) = made.live.hooks
+    timeouts = chain(made.environment.engine)
+    assert hook["AutoScalingGroupName"] == made.provisioned.outputs.asg_name
+    assert hook["LifecycleTransition"] == "autoscaling:EC2_INSTANCE_TERMINATING"
+    assert hook["DefaultResult"] == "CONTINUE"
+    assert hook["HeartbeatTimeout"] >= timeouts.front_read_s + timeouts.compose_grace_s
+    told = json.loads(_host_json(base64.b64decode(made.live.template["UserData"]).decode()))
+    assert told["hook"] == {
+        "group": hook["AutoScalingGroupName"],
+        "name": hook["LifecycleHookName"],
+        "heartbeat_s": hook["HeartbeatTimeout"],
+    }
+
+
+def test_the_longest_answers_get_as_long_as_aws_allows() -> None:
+    """Two hours is the most that a hook may wait."""
+    base = scene("prod").environment
+    longest = replace(base, engine=EngineSettings(longest_generation_s=3570))
+    assert heartbeat_s(longest) == 7200
 
 
 def test_a_host_finds_at_boot_what_user_data_reaches(made: Scene) -> None:
@@ -107,7 +135,7 @@ def test_without_a_way_out_every_service_has_an_endpoint() -> None:
     services = {e.inputs["serviceName"].split(".", 3)[3] for e in made.of(":VpcEndpoint")}
     assert services == {
         *("s3", "ssm", "ssmmessages", "ec2messages", "ecr.api", "ecr.dkr"),
-        *("secretsmanager", "logs", "monitoring", "ec2", "autoscaling"),
+        *("secretsmanager", "logs", "monitoring", "ec2", "autoscaling", "elasticloadbalancing"),
     }
     assert made.of(":NatGateway") == []
     out = [r.inputs.get("cidrIpv4") for r in made.of(":SecurityGroupEgressRule")]
@@ -135,3 +163,8 @@ def test_what_moto_cannot_do_is_checked_and_named() -> None:
     assert set(recorded) == {("dlm", "CreateLifecyclePolicy"), ("s3", "PutBucketPolicy")}
     details = recorded["dlm", "CreateLifecyclePolicy"]["PolicyDetails"]
     assert details["TargetTags"] == [{"Key": "llm-fleet:cache", "Value": "prod"}]
+
+
+def _host_json(user_data: str) -> str:
+    """What user data writes for the host program."""
+    return user_data.partition("host.json <<'JSON'\n")[2].partition("\nJSON\n")[0]

@@ -26,7 +26,9 @@ SERVICES = (
 # put_object.
 RIGHTS = {
     "attach_volume": "ec2:AttachVolume",
+    "complete_lifecycle_action": "autoscaling:CompleteLifecycleAction",
     "create_volume": "ec2:CreateVolume",
+    "deregister_targets": "elasticloadbalancing:DeregisterTargets",
     "describe_snapshots": "ec2:DescribeSnapshots",
     "describe_volumes": "ec2:DescribeVolumes",
     "get_authorization_token": "ecr:GetAuthorizationToken",

@@ -19,6 +19,7 @@ EVERYWHERE = "0.0.0.0/0"
 # AWS gives these types no tags.
 UNTAGGED = {
     "aws:autoscaling/group:Group",  # tagged one by one, and each is asserted below
+    "aws:autoscaling/lifecycleHook:LifecycleHook",
     "aws:cloudwatch/dashboard:Dashboard",
     "aws:ec2/route:Route",
     "aws:ec2/routeTableAssociation:RouteTableAssociation",
@@ -195,14 +196,21 @@ def test_hosts_may_not_write_what_they_run(made: Scene) -> None:
     assert not any(a.startswith(("iam:", "sts:")) for a in host)
 
 
-def test_a_host_may_only_return_to_its_own_group(made: Scene) -> None:
-    """After a maintenance that nobody ended; it takes nobody out, and changes no rule."""
+def test_a_host_comes_and_goes_in_its_own_groups_only(made: Scene) -> None:
+    """Into and out of the primary target group, out of the Auto Scaling group; no rule, no size."""
     host = {a for name, s in made.policies() if name == "identity-host" for a in s["Action"]}
-    balancing = {a for a in host if a.startswith("elasticloadbalancing:")}
-    assert balancing == {"elasticloadbalancing:RegisterTargets"}
-    (group,) = _statement(made, "identity-host", "ReturnToTraffic")["Resource"]
-    assert ":targetgroup/" in group
-    assert "primary" in group
+    assert {a for a in host if a.startswith(("elasticloadbalancing:", "autoscaling:"))} == {
+        "elasticloadbalancing:RegisterTargets",
+        "elasticloadbalancing:DeregisterTargets",
+        "autoscaling:SetInstanceHealth",
+        "autoscaling:CompleteLifecycleAction",
+    }
+    (targets,) = _statement(made, "identity-host", "LeaveAndReturn")["Resource"]
+    assert ":targetgroup/" in targets
+    assert "primary" in targets
+    for sid in ("SayGoodbye", "CallItselfUnhealthy"):
+        (group,) = _statement(made, "identity-host", sid)["Resource"]
+        assert group.endswith(f":autoScalingGroupName/{made.provisioned.outputs.asg_name}")
 
 
 def test_a_host_key_is_published_once(made: Scene) -> None:

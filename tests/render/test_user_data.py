@@ -253,6 +253,7 @@ class TestText:
             "repository_url": "r",
             "target_group_arn": "t",
             "aws_endpoint_url": None,
+            "hook": {"group": "llm-fleet-prod", "name": "llm-fleet-prod-leave", "heartbeat_s": 390},
             "cache": {
                 "size_gib": 200,
                 "throughput_mibps": 250,
