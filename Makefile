@@ -1,5 +1,5 @@
 # Two commands for a person: `make demo` and `make test`. Each installs what it needs, and may run again.
-.PHONY: setup rehearsal-setup test-setup demo test check format lock
+.PHONY: setup rehearsal-setup test-setup demo test soak check format lock
 
 VENV := .venv
 PIP := $(VENV)/bin/pip
@@ -29,7 +29,11 @@ test-setup: rehearsal-setup
 	@$(VENV)/bin/python -m rehearsal.machine tests/machine_packages.txt
 
 test: test-setup
-	@$(VENV)/bin/pytest -q -m "lab or not lab"
+	@$(VENV)/bin/pytest -q -m "not soak"
+
+# The long proofs, under an hour: the machine must have nothing else to do.
+soak: test-setup
+	@$(VENV)/bin/pytest -q -m soak
 
 check: setup
 	@$(VENV)/bin/ruff format --check .
