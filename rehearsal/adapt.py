@@ -21,7 +21,8 @@ def adapt(
     """Rehearse *wanted* in the machine room that *room* (``Pulumi.rehearsal.yaml``) describes.
 
     Model, region, zones, instance type, cache and health policy stay as *wanted* says. Addresses,
-    images, access and the way to AWS come from *room*; *mounts* let the engine's image use the
+    images, access and the way to AWS come from *room*, and what a tiny model on shared CPUs can't
+    keep: knowing answers, and being as fast as before. *mounts* let the engine's image use the
     engine installed on this machine.
     """
     count = hosts or min(wanted.fleet.hosts, room.fleet.hosts)
@@ -46,6 +47,11 @@ def adapt(
         capacity_reservation_id=None,
         capacity_block=False,
     )
+    health = replace(
+        wanted.health,
+        warmup_slowdown=room.health.warmup_slowdown,
+        warmup_expect=room.health.warmup_expect,
+    )
     environment = replace(
         wanted,
         name=room.name,
@@ -55,6 +61,7 @@ def adapt(
         load_balancer=LoadBalancerSettings(scheme=Scheme.INTERNAL),
         access=room.access,
         front=replace(wanted.front, image=room.front.image),
+        health=health,
         toolkit=room.toolkit,
         hub=room.hub,
         aws=room.aws,
@@ -74,6 +81,8 @@ def _changes(wanted: Environment, rehearsed: Environment) -> list[str]:
             f"max_model_len {rehearsed.engine.max_model_len} instead of"
             f" {wanted.engine.max_model_len}"
         )
+    if wanted.health.warmup_expect != rehearsed.health.warmup_expect:
+        lines.append("health.warmup_expect is left out: the tiny model knows no answer")
     if wanted.load_balancer.certificate_arn:
         lines.append("plain HTTP inside this machine instead of TLS at the load balancer")
     return lines

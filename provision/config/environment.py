@@ -161,11 +161,22 @@ class FrontSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class WarmUpExpectation:
+    """A question to which the model knows the answer: the expression is to be found in it."""
+
+    prompt: str | None = None
+    matches: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class HealthSettings:
     """When the agent on a host says ready, and when it gives up on an engine."""
 
     ready_timeout_s: int = 1200
     warmup_max_ttft_s: float = 5.0
+    warmup_slowdown: float | None = 3.0
+    warmup_expect: WarmUpExpectation = field(default_factory=WarmUpExpectation)
+    bake_max_error_share: float = 0.02
     canary_interval_s: float = 5.0
     canary_deadline_s: float = 15.0
     canary_misses: int = 3

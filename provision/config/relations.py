@@ -15,6 +15,7 @@ from provision.errors import Problem
 MIBPS_PER_IOPS = 0.25  # gp3: throughput for each provisioned IOPS
 IOPS_PER_GIB = 500  # gp3, above the 3,000 that every volume has
 FREE_IOPS = 3000
+EXPECTED_TOKENS = 256  # room for the answer, and for what the agent puts before a question
 
 USERS = {
     OperatingSystem.UBUNTU_2204: ("ubuntu",),
@@ -169,6 +170,22 @@ def _batch(env: Environment) -> Iterator[Problem]:
         )
 
 
+def _expectation(env: Environment) -> Iterator[Problem]:
+    expect, context = env.health.warmup_expect, env.engine.max_model_len
+    if (expect.prompt is None) != (expect.matches is None):
+        known, missing = ("prompt", "matches") if expect.prompt else ("matches", "prompt")
+        yield Problem(
+            f"health.warmup_expect.{missing}", "is missing", f"{known} alone can't be checked"
+        )
+    elif expect.prompt is not None and len(expect.prompt) + EXPECTED_TOKENS >= context:
+        yield Problem(
+            "health.warmup_expect.prompt",
+            f"{len(expect.prompt)} characters may not fit into engine.max_model_len, {context},"
+            f" beside the answer",
+            "a shorter question",
+        )
+
+
 def _flags(env: Environment) -> Iterator[Problem]:
     yield from flags.check(env.engine)
 
@@ -202,5 +219,9 @@ RELATIONS = (
     Relation(("load_balancer.scheme", "load_balancer.allowed_cidrs"), _clients),
     Relation(("fleet.os", "access.user"), _user),
     Relation(("engine.max_num_batched_tokens", "engine.max_num_seqs"), _batch),
+    Relation(
+        ("health.warmup_expect.prompt", "health.warmup_expect.matches", "engine.max_model_len"),
+        _expectation,
+    ),
     Relation(("engine.extra_args", "engine.env"), _flags),
 )

@@ -53,6 +53,14 @@ def matching(pattern: str, says: str, hint: str = "") -> Rule:
     return Rule(says, lambda value: compiled.fullmatch(value) is not None, lambda _: hint)
 
 
+def is_expression(text: str) -> bool:
+    """A regular expression that says something."""
+    try:
+        return bool(text) and re.compile(text) is not None
+    except re.error:
+        return False
+
+
 def is_network(text: str) -> bool:
     """An IPv4 network such as 10.0.0.0/16, with no bit set beyond its prefix."""
     try:
@@ -197,6 +205,10 @@ RULES: dict[str, Rule] = {
     "front.requests_per_minute_per_key": between(1, 1_000_000, "requests a minute"),
     "health.ready_timeout_s": between(60, 7200, "seconds"),
     "health.warmup_max_ttft_s": between(0.1, 600, "seconds"),
+    "health.warmup_slowdown": between(1.1, 1000, "times"),
+    "health.warmup_expect.prompt": matching(r"(?s).{1,1000}", "1 to 1,000 characters"),
+    "health.warmup_expect.matches": Rule("a regular expression of Python", is_expression),
+    "health.bake_max_error_share": between(0, 1, "(a share)"),
     "health.canary_interval_s": between(1, 300, "seconds"),
     "health.canary_deadline_s": between(1, 300, "seconds"),
     "health.canary_misses": between(1, 100, "misses"),

@@ -5,21 +5,27 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from provision.config.environment import Environment
+from provision.catalog.model import Model
+from provision.config.environment import Environment, WarmUpExpectation
 from provision.render.compose import Replica
 
 WARM_UP_TOKENS = 16
+EXPECTED_TOKENS = 64
 LONG_PROMPT_CHARACTERS = 8192
 
 _SENTENCE = "The agent warms the engine with a prompt that is long enough to fill a whole step. "
 _TAG_TOKENS = 128  # that the agent puts before a prompt, generously
 
 
-def agent_config(environment: Environment, *, served_name: str, replicas: Sequence[Replica]) -> str:
+def agent_config(
+    environment: Environment, model: Model, *, served_name: str, replicas: Sequence[Replica]
+) -> str:
     """The document. Times are seconds."""
     health = environment.health
     document = {
         "model": served_name,
+        "chat": model.chat is not False,
+        "layout": layout(model, replicas),
         "replicas": [{"index": one.index, "port": one.port} for one in replicas],
         "ready_timeout_s": health.ready_timeout_s,
         "warmup": {
@@ -28,7 +34,10 @@ def agent_config(environment: Environment, *, served_name: str, replicas: Sequen
             "streamed": "Count to ten.",
             "max_tokens": min(WARM_UP_TOKENS, environment.engine.max_model_len // 4),
             "max_ttft_s": health.warmup_max_ttft_s,
+            "slowdown": health.warmup_slowdown,
+            "expect": _expectation(health.warmup_expect),
         },
+        "bake": {"max_error_share": health.bake_max_error_share},
         "canary": {
             "interval_s": health.canary_interval_s,
             "deadline_s": health.canary_deadline_s,
@@ -38,6 +47,17 @@ def agent_config(environment: Environment, *, served_name: str, replicas: Sequen
         "keys_secret": f"{environment.secret_root}/client-keys",
     }
     return json.dumps(document, indent=2) + "\n"
+
+
+def layout(model: Model, replicas: Sequence[Replica]) -> str:
+    """Releases with the same one can be compared: how fast one is says how fast all are to be."""
+    return f"{model.name}, {len(replicas)} engine(s) of {len(replicas[0].gpus)} GPU(s)"
+
+
+def _expectation(expect: WarmUpExpectation) -> dict[str, str | int | None] | None:
+    if expect.prompt is None:
+        return None
+    return {"prompt": expect.prompt, "matches": expect.matches, "max_tokens": EXPECTED_TOKENS}
 
 
 def long_prompt(context: int) -> str:

@@ -85,7 +85,7 @@ def render_release(
             engines=[f"{one.address}:{ENGINE_PORT}" for one in hosted],
             chain=chain,
         ),
-        "agent.json": agent_config(environment, served_name=served_name, replicas=hosted),
+        "agent.json": agent_config(environment, model, served_name=served_name, replicas=hosted),
         "host.pyz": host_bundle(),
         **units(),
     }

@@ -19,6 +19,7 @@ from provision.config.environment import (
     NetworkSettings,
     Purchase,
     UsageSettings,
+    WarmUpExpectation,
 )
 from provision.config.presets import PRESETS
 from provision.config.timeouts import LONGEST_GENERATION_MAX_S
@@ -79,7 +80,13 @@ environments = st.builds(
         LoadBalancerSettings, allowed_cidrs=st.just(()) | st.just(("10.0.0.0/8", "203.0.113.0/24"))
     ),
     access=st.builds(AccessSettings, aws_command=st.sampled_from(["aws", "rehearsal/aws"])),
-    health=st.builds(HealthSettings, warmup_max_ttft_s=st.floats(0.1, 600)),
+    health=st.builds(
+        HealthSettings,
+        warmup_max_ttft_s=st.floats(0.1, 600),
+        warmup_slowdown=st.none() | st.floats(1.1, 1000),
+        warmup_expect=st.just(WarmUpExpectation())
+        | st.builds(WarmUpExpectation, st.just("2 + 2?"), st.sampled_from(["4", r"(?i)\bfour\b"])),
+    ),
     budget=st.builds(BudgetSettings, max_monthly_usd=st.none() | st.floats(1, 1_000_000)),
     usage=st.builds(
         UsageSettings,
@@ -91,4 +98,4 @@ environments = st.builds(
         HubSettings, endpoint=st.sampled_from(["https://hf.co", "http://10.97.0.1:5080"])
     ),
     aws=st.builds(AwsSettings, profile=st.none() | st.just("null")),
-)
+).filter(lambda env: env.health.warmup_expect.prompt is None or env.engine.max_model_len > 300)

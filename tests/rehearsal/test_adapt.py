@@ -11,10 +11,12 @@ from provision.config.environment import (
     EngineSettings,
     Environment,
     FleetSettings,
+    HealthSettings,
     LoadBalancerSettings,
     ModelChoice,
     NetworkSettings,
     Scheme,
+    WarmUpExpectation,
 )
 from rehearsal.adapt import adapt
 
@@ -48,6 +50,17 @@ def test_what_is_being_rehearsed_stays() -> None:
     assert rehearsed.region == "eu-west-1"
     assert (rehearsed.fleet.instance_type, rehearsed.fleet.zones) == ("p4d.24xlarge", 2)
     assert rehearsed.engine.max_num_seqs == 64
+
+
+def test_a_tiny_model_on_shared_cpus_is_asked_for_no_more_than_it_can() -> None:
+    """It knows no answer and is never as fast as before; the rest of the policy stays."""
+    expect = WarmUpExpectation("What is the capital of France?", "Paris")
+    wanted = replace(PROD, health=HealthSettings(canary_misses=7, warmup_expect=expect))
+    room = replace(ROOM, health=HealthSettings(warmup_slowdown=100.0))
+    adapted = adapt(wanted, room, mounts=(), hosts=None)
+    expected = HealthSettings(canary_misses=7, warmup_slowdown=100.0)
+    assert adapted.environment.health == expected
+    assert any("warmup_expect is left out" in line for line in adapted.changes)
 
 
 def test_nothing_of_it_can_reach_the_real_account() -> None:

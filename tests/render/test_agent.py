@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provision.agent.settings import AgentSettings
-from provision.config.environment import ModelChoice
-from provision.render.agent import WARM_UP_TOKENS, long_prompt
+from provision.agent.settings import AgentSettings, Expectation
+from provision.catalog.models import model
+from provision.config.environment import HealthSettings, ModelChoice, WarmUpExpectation
+from provision.render.agent import WARM_UP_TOKENS, agent_config, long_prompt
+from provision.render.compose import share_out
 from tests.render.releases import LAYOUT, environment, release, render, text
 
 
@@ -25,6 +28,9 @@ def test_the_agent_reads_it(name: str) -> None:
     assert [(one.index, one.port) for one in told.replicas] == [(0, 8001)]
     assert told.ready_timeout_s == health.ready_timeout_s
     assert told.warmup.max_ttft_s == health.warmup_max_ttft_s
+    assert told.warmup.slowdown == health.warmup_slowdown
+    assert told.warmup.expect is None
+    assert told.bake.max_error_share == health.bake_max_error_share
     assert told.canary.interval_s == health.canary_interval_s
     assert told.canary.deadline_s == health.canary_deadline_s
     assert told.canary.misses == health.canary_misses
@@ -39,6 +45,39 @@ def test_clients_name_for_the_model_is_the_agents() -> None:
     rendered = render(replace(environment("prod"), model=wanted))
 
     assert json.loads(text(rendered, "agent.json"))["model"] == "assistant"
+
+
+def test_a_question_with_its_answer_reaches_the_agent() -> None:
+    """The expression as it was written, with room for the answer."""
+    health = HealthSettings(warmup_expect=WarmUpExpectation("2 + 2?", r"(?i)\b(4|four)\b"))
+    rendered = render(replace(environment("prod"), health=health))
+
+    told = AgentSettings.parse(json.loads(text(rendered, "agent.json")))
+    assert told.warmup.expect == Expectation("2 + 2?", r"(?i)\b(4|four)\b", max_tokens=64)
+
+
+def test_what_can_be_compared_has_the_same_layout() -> None:
+    """The model and its share of the GPUs; not its revision, nor what clients call it."""
+
+    def layout(model: str = "mistral-7b", **more: Any) -> str:
+        wanted = replace(environment("prod"), model=ModelChoice(model, served_name="assistant"))
+        return AgentSettings.parse(json.loads(text(render(wanted, **more), "agent.json"))).layout
+
+    assert layout() == "mistral-7b, 1 engine(s) of 1 GPU(s)"
+    assert layout(gpus=2, replicas=4) == "mistral-7b, 4 engine(s) of 2 GPU(s)"
+    assert layout("qwen3-8b") == "qwen3-8b, 1 engine(s) of 1 GPU(s)"
+
+
+@pytest.mark.parametrize(("chat", "asked"), [(True, True), (None, True), (False, False)])
+def test_a_model_is_asked_the_way_its_clients_ask(chat: bool | None, asked: bool) -> None:
+    """A base model has no chat template; one of which nobody knows is taken for a chat model."""
+    document = agent_config(
+        environment("prod"),
+        replace(model("mistral-7b"), chat=chat),
+        served_name="m",
+        replicas=share_out(1, gpus=1),
+    )
+    assert AgentSettings.parse(json.loads(document)).chat is asked
 
 
 @settings(deadline=None)
