@@ -10,6 +10,7 @@ from typing import Any, Callable, Dict, List, Optional
 
 from provision.agent import engine_log, gpu, hop, images, mirror, seed
 from provision.agent.apply import Apply
+from provision.agent.ask import Question, ask
 from provision.agent.bake import bake_on
 from provision.agent.boot import boot
 from provision.agent.cloud import Cloud
@@ -30,7 +31,7 @@ from provision.agent.system import SystemClock, read_json, run
 from provision.agent.wait import ask_status, wait
 
 _LAST_LINES = 40
-_ONLY_ASKS = ("status", "wait", "bake", "prove-gpu")
+_ONLY_ASKS = ("status", "wait", "ask", "bake", "prove-gpu")
 _FOR_THOSE_WHO_STAY = ("apply", "maintain", "drain", "resume", "wait", "bake", "boot")
 
 
@@ -76,6 +77,10 @@ def _parser() -> argparse.ArgumentParser:
     follow = commands.add_parser("wait", help="follow until the agent is ready for a release")
     follow.add_argument("--release", required=True)
     follow.add_argument("--timeout", type=float, default=1200.0, help="seconds")
+    asked = commands.add_parser("ask", help="ask this host's front; the key on stdin")
+    asked.add_argument("--model", required=True)
+    asked.add_argument("--completion", action="store_true", help="a base model: no messages")
+    asked.add_argument("--timeout", type=float, required=True, help="seconds")
     commands.add_parser("status", help="the agent's status document")
     commands.add_parser("seed-weights", help="model hub -> cache and bucket; request on stdin")
     commands.add_parser("mirror", help="images -> the account's registry; request on stdin")
@@ -164,6 +169,11 @@ def _wait(options: argparse.Namespace, _paths: Paths, events: Events) -> None:
     )
 
 
+def _ask(options: argparse.Namespace, _paths: Paths, events: Events) -> None:
+    question = Question.parse(_request(), model=options.model, chat=not options.completion)
+    ask(question, options.timeout, clock=SystemClock(), events=events)
+
+
 def _status(_: argparse.Namespace, _paths: Paths, _events: Events) -> None:
     document = ask_status()
     if document is None:
@@ -212,6 +222,7 @@ def _request() -> Dict[str, Any]:
 _COMMANDS: Dict[str, Callable[[argparse.Namespace, Paths, Events], None]] = {
     "apply": _apply,
     "wait": _wait,
+    "ask": _ask,
     "status": _status,
     "seed-weights": _seed,
     "mirror": _mirror,

@@ -61,6 +61,20 @@ def bake(release_id: str, *, seconds: float) -> Command:
     return _call(INSTALLED, *words, timeout_s=seconds + 30)
 
 
+def ask(model: str, *, chat: bool, key: Secret, timeout_s: float) -> Command:
+    """Ask the host's own front with *key*, whole and streamed; a base model without messages."""
+    words = ("ask", "--model", model, *(() if chat else ("--completion",)))
+    document = {"key": key.reveal()}
+    return _call(
+        INSTALLED,
+        *words,
+        "--timeout",
+        f"{timeout_s:.0f}",
+        document=document,
+        timeout_s=timeout_s + 150,  # two answers may have begun just before its own time is up
+    )
+
+
 def wait(release_id: str, *, timeout_s: float) -> Command:
     """Follow the host until its agent says ready for the release."""
     words = ("wait", "--release", release_id, "--timeout", f"{timeout_s:.0f}")

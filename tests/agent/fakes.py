@@ -188,6 +188,7 @@ class EngineBehaviour:
     ending: str | None = "length"
     tokens: int | None = 4
     served: dict[str, float] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
     steps: int = 0
     steps_move: bool = True
     healthy: bool = True
@@ -278,6 +279,8 @@ def stub_engine(behaviour: EngineBehaviour) -> Iterator[int]:
             try:
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(data)))
+                for name, value in behaviour.headers.items():
+                    self.send_header(name, value)
                 self.end_headers()
                 if slow:
                     slow.sleep(slow.first_token_s)

@@ -12,6 +12,7 @@ from provision.commands import apt, dnf, docker, host_program, toolkit
 from provision.commands.command import Command
 from provision.commands.gather import gather
 from provision.commands.upload import unpack
+from provision.secret import Secret
 
 RELEASE = "r-0123456789ab"
 PROGRAM = f"/opt/llm-fleet/releases/{RELEASE}/host.pyz"
@@ -28,6 +29,10 @@ PROGRAM = f"/opt/llm-fleet/releases/{RELEASE}/host.pyz"
         (
             host_program.wait(RELEASE, timeout_s=1200),
             f"python3 {PROGRAM} wait --release {RELEASE} --timeout 1200",
+        ),
+        (
+            host_program.bake(RELEASE, seconds=30),
+            f"python3 /opt/llm-fleet/host.pyz bake --release {RELEASE} --seconds 30",
         ),
         (host_program.status(), "python3 /opt/llm-fleet/host.pyz status"),
         (
@@ -51,6 +56,19 @@ def test_the_whole_line(command: Command, line: str) -> None:
 def test_waiting_outlives_what_it_waits_for() -> None:
     """The host program's own time limit comes before ours, so that its reason is heard."""
     assert host_program.wait(RELEASE, timeout_s=1200).timeout_s > 1200
+
+
+def test_the_front_is_asked_with_a_key_that_nobody_sees() -> None:
+    """On standard input, as a document; a base model without messages."""
+    key = Secret("sk-fleet-probe")
+    chat = host_program.ask("mistral-7b", chat=True, key=key, timeout_s=60)
+    base = host_program.ask("mistral-7b", chat=False, key=key, timeout_s=60)
+    program = "python3 /opt/llm-fleet/host.pyz"
+    assert base.shell() == f"{program} ask --model mistral-7b --completion --timeout 60"
+    assert chat.shell() == f"{program} ask --model mistral-7b --timeout 60"
+    assert "sk-fleet" not in chat.display()
+    assert chat.stdin is not None
+    assert json.loads(chat.stdin.reveal()) == {"key": "sk-fleet-probe"}
 
 
 @pytest.mark.parametrize("spell", [host_program.mirror, host_program.seed_weights])
