@@ -76,7 +76,11 @@ async def _live(settings: Settings) -> None:
 def _servers(settings: Settings, follower: Follower) -> list[Server]:
     network = settings.network
     metadata = imds.handler(
-        follower.by_address, follower.user_data, region=settings.region, account=ACCOUNT
+        follower.by_address,
+        follower.user_data,
+        follower.notices.item,
+        region=settings.region,
+        account=ACCOUNT,
     )
     events = registry.handler(client("ecr", settings), network.registry, _say)
     packages = aptrepo.handler(settings.state / "packages")

@@ -10,12 +10,14 @@ import traceback
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from rehearsal import made_up
 from rehearsal.host import HostProcess, Machine
 from rehearsal.host_files import Identity
+from rehearsal.notices import Notices
 from rehearsal.settings import HUB_NAME, Settings
 from rehearsal.volumes import VolumeStore, by_id
 
@@ -83,6 +85,7 @@ class Follower:
         self._say = say
         self._ec2 = client("ec2", settings)
         self._volumes = volumes
+        self.notices = Notices(settings.notices, client("autoscaling", settings))
         self._pool = ThreadPoolExecutor(max_workers=8)
         self._jobs: dict[str, Future[None]] = {}
         self._instances: dict[str, Instance] = {}
@@ -129,10 +132,17 @@ class Follower:
     def _loop(self) -> None:
         while not self._stop.wait(POLL_S):
             try:
+                self._take_back()
                 self._follow_instances()
                 self._follow_volumes()
             except Exception:
                 self._say(f"ec2: {traceback.format_exc()}")
+
+    def _take_back(self) -> None:
+        """Spot instances whose two minutes are over."""
+        for instance in self.notices.due(datetime.now(UTC)):
+            self.notices.forget(instance)
+            self._ec2.terminate_instances(InstanceIds=[instance])
 
     def _follow_instances(self) -> None:
         pages = self._ec2.get_paginator("describe_instances").paginate()

@@ -16,6 +16,7 @@ from rehearsal.http_server import QuietHandler
 
 TOKEN_HEADER = "X-aws-ec2-metadata-token"
 Look = Callable[[str], Instance | None]
+InStore = Callable[[str, str], str | None]
 
 
 def document(instance: Instance, *, region: str, account: str) -> dict[str, str]:
@@ -51,9 +52,10 @@ def document(instance: Instance, *, region: str, account: str) -> dict[str, str]
 
 
 def handler(
-    look: Look, user_data: Callable[[str], str], *, region: str, account: str
+    look: Look, user_data: Callable[[str], str], in_store: InStore, *, region: str, account: str
 ) -> type[QuietHandler]:
-    """A request handler that asks *look* which instance an address belongs to."""
+    """A request handler that asks *look* which instance an address belongs to, and *in_store* for
+    items that come and go: an instance's id and the item's name, None when there is none."""
     tokens: set[str] = set()
 
     class Handler(QuietHandler):
@@ -78,6 +80,8 @@ def handler(
                 return self.answer(200, user_data(instance.id).encode())
             known = document(instance, region=region, account=account)
             text = known.get(path, known.get(f"{path}/"))
+            if text is None:
+                text = in_store(instance.id, path.removeprefix("meta-data/"))
             return self.answer(404) if text is None else self.answer(200, text.encode())
 
     return Handler

@@ -13,7 +13,7 @@ from moto.elbv2 import models
 from moto.elbv2.exceptions import TargetGroupNotFoundError
 from moto.server import ThreadedMotoServer
 
-from rehearsal import moto_reservations
+from rehearsal import moto_lifecycle, moto_reservations
 from rehearsal.alb_health import DRAINING, INITIAL, Board, Health
 
 UNUSED = Health("unused", "Target.NotInUse", "Target is not in the running state")
@@ -31,6 +31,7 @@ def serve(
     _patch_snapshots(on_snapshot)
     _refuse_second_attachment()
     moto_reservations.teach(_replace)
+    moto_lifecycle.teach(_replace)
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address=address, port=port, verbose=False)
     server.start()
@@ -110,8 +111,8 @@ def _zone(zone: Any) -> str:
     return str(getattr(zone, "name", zone))
 
 
-def _replace(owner: type, name: str, function: Callable[..., Any]) -> None:
-    setattr(owner, name, function)
+def _replace(owner: type, name: str, attribute: Any) -> None:
+    setattr(owner, name, attribute)
 
 
 def _runs(instance: str, ec2: Any) -> bool:

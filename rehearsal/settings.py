@@ -53,6 +53,11 @@ class Settings:
         return f"{ACCOUNT}.dkr.ecr.{self.region}.amazonaws.com"
 
     @property
+    def notices(self) -> Path:
+        """What AWS has in store for hosts, a file each."""
+        return self.state / "notices"
+
+    @property
     def ssh_key(self) -> Path:
         """The operator's private key; its public half is in every host."""
         return self.state / "ssh_key"

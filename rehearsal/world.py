@@ -6,11 +6,13 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from rehearsal import aptrepo, images, leftovers
 from rehearsal.cloud import READY
 from rehearsal.host import HostProcess, Machine
+from rehearsal.notices import Notices
 from rehearsal.processes import MachineError, Process, run, spawn
 from rehearsal.settings import Settings
 
@@ -124,6 +126,14 @@ class World:
         host.reboot()
         (host.folder / "dead").unlink(missing_ok=True)
 
+    def spot_notice(self, instance_id: str, *, seconds: float = 120.0) -> None:
+        """EC2 wants a host back: told through its metadata now, taken when the time is over."""
+        self._notices().spot(instance_id, datetime.now(UTC) + timedelta(seconds=seconds))
+
+    def rebalance_notice(self, instance_id: str) -> None:
+        """EC2 recommends to replace a host; nothing follows from it."""
+        self._notices().rebalance(instance_id, datetime.now(UTC))
+
     def gpu_mode(self, instance_id: str, mode: str) -> None:
         """Let the host's nvidia-smi fail in one of its documented ways (``ok`` ends it)."""
         done = self.host(instance_id).run(
@@ -131,6 +141,9 @@ class World:
         )
         if done.returncode:
             raise MachineError(f"{instance_id}: {done.stderr}")
+
+    def _notices(self) -> Notices:
+        return Notices(self.settings().notices)
 
     def _network_settings(self) -> Settings:
         file = self.state / "room.json"

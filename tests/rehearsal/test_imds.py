@@ -30,7 +30,13 @@ INSTANCE = Instance(
 @pytest.fixture
 def url() -> Iterator[str]:
     handler = imds.handler(
-        {INSTANCE.address: INSTANCE}.get, lambda _: "#!/bin/sh\n", region="us-east-1", account="1"
+        {INSTANCE.address: INSTANCE}.get,
+        lambda _: "#!/bin/sh\n",
+        lambda *asked: {(INSTANCE.id, "autoscaling/target-lifecycle-state"): "InService"}.get(
+            asked
+        ),
+        region="us-east-1",
+        account="1",
     )
     server = Server("127.0.0.1", 0, handler).start()
     yield f"http://127.0.0.1:{server.port}/latest"
@@ -75,6 +81,13 @@ def test_version_one_is_off(url: str, token: str) -> None:
     with pytest.raises(urllib.error.HTTPError, match="401") as caught:
         ask(f"{url}/meta-data/instance-id", token=token)
     caught.value.close()
+
+
+def test_tells_what_the_group_has_in_store(url: str) -> None:
+    """Items that come and go are asked for by instance and name."""
+    token = ask(f"{url}/api/token", "PUT")
+    said = ask(f"{url}/meta-data/autoscaling/target-lifecycle-state", token=token)
+    assert said == "InService"
 
 
 def test_what_is_not_there_is_404(url: str) -> None:

@@ -328,6 +328,31 @@ LENIENT: dict[str, tuple[str, str, Any, str, str]] = {
         lambda _: {"AutoScalingGroupName": "g", "DesiredCapacity": 2},
         *("ValidationError", "between 1 and 1"),
     ),
+    "hook that waits for a second": (
+        *("autoscaling", "put_lifecycle_hook"),
+        lambda _: {**_HOOK, "HeartbeatTimeout": 1},
+        *("ValidationError", "30 to 7200"),
+    ),
+    "hook that waits for a day": (
+        *("autoscaling", "put_lifecycle_hook"),
+        lambda _: {**_HOOK, "HeartbeatTimeout": 86400},
+        *("ValidationError", "30 to 7200"),
+    ),
+    "hook with a result of its own": (
+        *("autoscaling", "put_lifecycle_hook"),
+        lambda _: {**_HOOK, "DefaultResult": "GO_ON"},
+        *("ValidationError", "CONTINUE, ABANDON"),
+    ),
+    "hook of an unknown transition": (
+        *("autoscaling", "put_lifecycle_hook"),
+        lambda _: {**_HOOK, "LifecycleTransition": "EC2_INSTANCE_TERMINATING"},
+        *("ValidationError", "autoscaling:EC2_INSTANCE_TERMINATING"),
+    ),
+    "process that AWS does not know": (
+        *("autoscaling", "suspend_processes"),
+        lambda _: {"AutoScalingGroupName": "g", "ScalingProcesses": ["Refresh"]},
+        *("ValidationError", "Refresh: no such process"),
+    ),
     "policy larger than its role has room for": (
         *("iam", "put_role_policy"),
         lambda _: {
@@ -342,6 +367,15 @@ LENIENT: dict[str, tuple[str, str, Any, str, str]] = {
         lambda _: {"logGroupName": "/h", "tags": {"AWS:mine": "x"}},
         *("InvalidTag", "reserved"),
     ),
+}
+
+
+_HOOK = {
+    "AutoScalingGroupName": "g",
+    "LifecycleHookName": "leave",
+    "LifecycleTransition": "autoscaling:EC2_INSTANCE_TERMINATING",
+    "HeartbeatTimeout": 390,
+    "DefaultResult": "CONTINUE",
 }
 
 
@@ -432,6 +466,31 @@ ALSO: dict[str, tuple[str, str, Any, str]] = {
         lambda _: {"AutoScalingGroupName": "g", "MinSize": 3},
         "above maximum 1",
     ),
+    "hook without a transition": (
+        *("autoscaling", "put_lifecycle_hook"),
+        lambda _: {"AutoScalingGroupName": "g", "LifecycleHookName": "leave"},
+        "needs its transition",
+    ),
+    "end of a wait for nobody": (
+        *("autoscaling", "complete_lifecycle_action"),
+        lambda _: {**_COMPLETION},
+        "an instance's id",
+    ),
+    "end of a wait in other words": (
+        *("autoscaling", "complete_lifecycle_action"),
+        lambda a: {**_COMPLETION, "InstanceId": a.host_a, "LifecycleActionResult": "OK"},
+        "CONTINUE, ABANDON",
+    ),
+    "health in other words": (
+        *("autoscaling", "set_instance_health"),
+        lambda a: {"InstanceId": a.host_a, "HealthStatus": "unhealthy"},
+        "Healthy or Unhealthy",
+    ),
+    "group smaller than its minimum": (
+        *("autoscaling", "terminate_instance_in_auto_scaling_group"),
+        lambda _: {"InstanceId": _members("g")[0], "ShouldDecrementDesiredCapacity": True},
+        "min-size is 1",
+    ),
     "statement ids that are not unique": (
         *("iam", "put_role_policy"),
         lambda _: {
@@ -517,6 +576,13 @@ ALSO: dict[str, tuple[str, str, Any, str]] = {
         lambda _: {"AutoScalingGroupName": "g"},
         "ShouldDecrementDesiredCapacity: missing",
     ),
+}
+
+
+_COMPLETION = {
+    "AutoScalingGroupName": "g",
+    "LifecycleHookName": "leave",
+    "LifecycleActionResult": "CONTINUE",
 }
 
 
