@@ -12,7 +12,7 @@ from provision.errors import CloudError, Conflict, Refused
 from provision.planning import journal, lock
 from provision.planning.journal import Ending, Errand, Run, Who
 from provision.planning.lock import HISTORY, LOCK, Lock, Seen, State
-from provision.planning.resume import broke_off
+from provision.planning.resume import broke_off, tells
 
 _ATTEMPTS = 10
 _READS_AT_ONCE = 8
@@ -68,22 +68,21 @@ class LockStore:
     def unfinished(self, seen: Seen) -> Run | None:
         """The last rollout, when it broke off and nobody finished it or took it back.
 
-        Runs that were no rollouts (`fab setup`) may have come after it.
+        Runs may have come after it that were no rollouts (`fab setup`), or left all as it was.
         """
         if seen.lock is None or seen.state is State.HELD:
             return None
         now = seen.lock
         last = lock.died(now, seen, by=None).run if seen.state is State.EXPIRED else now.run
-        if last.what.intent is None:
-            last = self._last_rollout(before=last.epoch) or last
-        return last if broke_off(last) else None
+        decides = last if tells(last) else self._last_that_tells(before=last.epoch)
+        return decides if decides is not None and broke_off(decides) else None
 
-    def _last_rollout(self, *, before: int) -> Run | None:
+    def _last_that_tells(self, *, before: int) -> Run | None:
         keys = {lock.epoch_of(key): key for key in self.cloud.list_objects(HISTORY)}
         for epoch in sorted((e for e in keys if e < before), reverse=True)[:_LOOK_BACK]:
             text = self.cloud.get_object(keys[epoch])
             run = None if text is None else journal.parse_record(text, key=keys[epoch])
-            if run is not None and run.what.intent is not None:
+            if run is not None and tells(run):
                 return run
         return None
 

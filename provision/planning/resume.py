@@ -29,6 +29,20 @@ def broke_off(run: Run) -> bool:
     return run.ending in _BROKE_OFF or (run.ending is not Ending.DONE and not run.returned)
 
 
+def tells(run: Run) -> bool:
+    """Whether by *run* alone it is known if a rollout is unfinished.
+
+    Not by one that left all as it was: if a rollout had broken off before it, it still has. But
+    whoever went on with that one, and took everything back, has settled it.
+    """
+    intent = run.what.intent
+    if intent is None:
+        return False
+    as_it_was = run.ending is not Ending.DONE and run.returned
+    settled = intent.began is not None and bool(run.entries)
+    return settled or not as_it_was
+
+
 def plan_resume(
     environment: Environment,
     run: Run,

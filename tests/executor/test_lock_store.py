@@ -13,7 +13,7 @@ from provision.connectors.protocols import Written
 from provision.errors import CloudError, LockHeld, PlanError, Refused
 from provision.executor.lock_store import LockStore
 from provision.planning import journal, lock
-from provision.planning.journal import Ending, Errand, Run
+from provision.planning.journal import Ending, Entry, Errand, Run
 from provision.planning.lock import HISTORY, LOCK, State
 from tests.executor.lock_room import (
     ANNA,
@@ -308,17 +308,30 @@ def test_the_document_is_plain_json() -> None:
     assert said["run"]["entries"] == []
 
 
+STEP = Entry("w", "i-1", "start r-2", "t", "t")
+GOING_ON = replace(ROLLOUT, intent=ROLLOUT.intent and ROLLOUT.intent.resumed("2027-01-15T08:00:00"))
+
+
 class TestUnfinished:
     def store(self, *, gone: bool = False) -> tuple[Bucket, LockStore]:
         bucket = Bucket()
         return bucket, LockStore(bucket, gone=lambda _: gone)
 
-    def ends(self, bucket: Bucket, what: Errand, ending: Ending, *, returned: bool = False) -> None:
+    def ends(
+        self,
+        bucket: Bucket,
+        what: Errand,
+        ending: Ending,
+        *,
+        returned: bool = False,
+        entries: tuple[Entry, ...] = (),
+    ) -> None:
         """A run that took the lock, and ended so."""
         store = LockStore(bucket)
         seen = store.look()
         taken = store.take(who=ANNA, what=what, token=f"t{seen.etag}")
         end = lock.closed(taken.lock, ending, at=taken.at, error=None, by=None, returned=returned)
+        end = replace(end, run=replace(end.run, entries=entries))
         store.write(end, taken.etag)
         store.archive(end.run)
 
@@ -359,6 +372,23 @@ class TestUnfinished:
         self.ends(bucket, ROLLOUT, Ending.DONE)
         assert store.unfinished(store.look()) is None
         self.ends(bucket, ROLLOUT, Ending.INTERRUPTED, returned=True)
+        assert store.unfinished(store.look()) is None
+
+    def test_a_run_that_left_all_as_it_was_does_not_hide_it(self) -> None:
+        """One whose plan was stale, one that could not be carried out and was taken back."""
+        bucket, store = self.store()
+        self.ends(bucket, ROLLOUT, Ending.DIED)
+        self.ends(bucket, GOING_ON, Ending.FAILED, returned=True)
+        self.ends(bucket, ROLLOUT, Ending.FAILED, returned=True, entries=(STEP,))
+        found = store.unfinished(store.look())
+        assert found is not None
+        assert found.epoch == 1
+
+    def test_who_went_on_with_it_and_took_it_back_settled_it(self) -> None:
+        """Then all is as it was before the first of them."""
+        bucket, store = self.store()
+        self.ends(bucket, ROLLOUT, Ending.DIED)
+        self.ends(bucket, GOING_ON, Ending.FAILED, returned=True, entries=(STEP,))
         assert store.unfinished(store.look()) is None
 
     def test_the_intent_comes_back_as_it_was(self) -> None:
