@@ -8,6 +8,7 @@ from provision.agent.apply import Apply
 from provision.agent.boot import boot
 from provision.agent.errors import AgentError, Busy
 from provision.agent.host import Host
+from provision.agent.lock import held
 from provision.agent.maintenance import Maintenance
 
 _RETRY_S = 20.0
@@ -64,14 +65,19 @@ class Rescue:
     def end_lease(self) -> None:
         """Nobody ended the maintenance: whoever began it is gone, so the host returns by itself.
 
-        The mark goes last: when AWS does not answer, the next turn tries again.
+        Not while a release is applied: what fetches an image for an hour stops the engine in the
+        end. The mark goes last: when AWS does not answer, the next turn tries again.
         """
-        if not self._maintenance.ran_out(self._host.clock.now()):
+        host = self._host
+        if not self._maintenance.ran_out(host.clock.now()):
             return
         try:
-            self._host.cloud.enter_traffic(self._host.metadata.identity().instance_id)
+            with held(host.paths.lock, host.clock, host.events, wait_s=0.0):
+                host.cloud.enter_traffic(host.metadata.identity().instance_id)
+                self._maintenance.end()
+        except Busy:
+            return
         except AgentError as error:
             self._say(error.reason, hint=error.hint)
             return
-        self._maintenance.end()
-        self._host.events.emit("lease-ended", text="nobody ended the maintenance")
+        host.events.emit("lease-ended", text="nobody ended the maintenance")

@@ -16,6 +16,7 @@ from provision.agent.apply import Apply
 from provision.agent.before import Before
 from provision.agent.errors import AgentError
 from provision.agent.last_good import LastGood, Proof
+from provision.agent.lock import held
 from provision.agent.maintenance import Maintenance
 from provision.agent.serve import Agent
 from provision.agent.system import Completed, write_json
@@ -243,6 +244,23 @@ class TestMaintenance:
         assert tries == [ready.world.host.metadata.identity().instance_id] * 2
         assert not ready.world.paths.maintenance.exists()
         assert len(ready.world.events("lease-ended")) == 1
+
+    def test_a_lease_does_not_run_out_under_whoever_applies_a_release(
+        self, ready: Served, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Fetching an image may take longer than any lease, and ends with a stopped engine."""
+        tries: list[str] = []
+        cloud = type(ready.world.host.cloud)
+        monkeypatch.setattr(
+            cloud, "enter_traffic", lambda _, instance_id: tries.append(instance_id)
+        )
+        self.begin(ready, lease_s=3)
+        host = ready.world.host
+        with held(host.paths.lock, host.clock, host.events, wait_s=0.0):
+            ready.turn(8)
+            assert (tries, host.paths.maintenance.exists()) == ([], True)
+        ready.turn(2)
+        assert (len(tries), host.paths.maintenance.exists()) == (1, False)
 
     def test_an_engine_that_is_emptied_gets_no_canary(self, ready: Served) -> None:
         """What runs in it is clients' work; the canaries go on for an engine started later."""
