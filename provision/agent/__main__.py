@@ -78,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     follow.add_argument("--release", required=True)
     follow.add_argument("--timeout", type=float, default=1200.0, help="seconds")
     asked = commands.add_parser("ask", help="ask this host's front; the key on stdin")
-    asked.add_argument("--model", required=True)
+    asked.add_argument("--model", help="default: what the current release is called")
     asked.add_argument("--completion", action="store_true", help="a base model: no messages")
     asked.add_argument("--timeout", type=float, required=True, help="seconds")
     commands.add_parser("status", help="the agent's status document")
@@ -144,12 +144,18 @@ def _bake(options: argparse.Namespace, paths: Paths, events: Events) -> None:
 
 def engines_of(paths: Paths, clock: SystemClock) -> List[Engine]:
     """The engines of the current release, none when there is no release."""
+    if paths.current_release() is None:
+        return []
+    settings, secret = current_settings(paths), hop.read(paths)
+    return [Engine(replica.port, settings.model, secret, clock) for replica in settings.replicas]
+
+
+def current_settings(paths: Paths) -> AgentSettings:
+    """What the release says that runs here. Raises AgentError when none does."""
     release = paths.current_release()
     if release is None:
-        return []
-    settings = AgentSettings.parse(read_json(paths.release(release) / "agent.json"))
-    secret = hop.read(paths)
-    return [Engine(replica.port, settings.model, secret, clock) for replica in settings.replicas]
+        raise AgentError("no release runs here", hint="`fab deploy` brings one")
+    return AgentSettings.parse(read_json(paths.release(release) / "agent.json"))
 
 
 def _wait(options: argparse.Namespace, _paths: Paths, events: Events) -> None:
@@ -169,8 +175,9 @@ def _wait(options: argparse.Namespace, _paths: Paths, events: Events) -> None:
     )
 
 
-def _ask(options: argparse.Namespace, _paths: Paths, events: Events) -> None:
-    question = Question.parse(_request(), model=options.model, chat=not options.completion)
+def _ask(options: argparse.Namespace, paths: Paths, events: Events) -> None:
+    model = options.model or current_settings(paths).model
+    question = Question.parse(_request(), model=model, chat=not options.completion)
     ask(question, options.timeout, clock=SystemClock(), events=events)
 
 

@@ -61,9 +61,13 @@ def bake(release_id: str, *, seconds: float) -> Command:
     return _call(INSTALLED, *words, timeout_s=seconds + 30)
 
 
-def ask(model: str, *, chat: bool, key: Secret, timeout_s: float) -> Command:
-    """Ask the host's own front with *key*, whole and streamed; a base model without messages."""
-    words = ("ask", "--model", model, *(() if chat else ("--completion",)))
+def ask(model: str | None, *, chat: bool, key: Secret, timeout_s: float) -> Command:
+    """Ask the host's own front with *key*, whole and streamed; a base model without messages.
+
+    *model* None: the one of the release that runs there.
+    """
+    named = ("--model", model) if model else ()
+    words = ("ask", *named, *(() if chat else ("--completion",)))
     document = {"key": key.reveal()}
     return _call(
         INSTALLED,

@@ -14,12 +14,13 @@ from provision.connectors.protocols import Clock, Cloud, Http, Shell, TemporaryK
 from provision.errors import HostError, KeysExpired, NotReady
 from provision.executor.calls import call_of
 from provision.executor.host_program import Say, follow
-from provision.executor.service import Traffic, ask
+from provision.executor.service import Traffic, ask, key_to_ask_with
 from provision.facts.inventory import Host
 from provision.planning import probe_key
 from provision.planning.actions import (
     AcceptProbeKey,
     Action,
+    AskFront,
     AskThroughLoadBalancer,
     Bake,
     EnterTraffic,
@@ -54,7 +55,9 @@ class Did:
 
 def changes(step: Step) -> bool:
     """Whether the step changes something; the others only wait and may be cut at any time."""
-    return not isinstance(step.action, WaitReady | WaitInTraffic | AskThroughLoadBalancer | Bake)
+    return not isinstance(
+        step.action, WaitReady | WaitInTraffic | AskFront | AskThroughLoadBalancer | Bake
+    )
 
 
 class Actions:
@@ -158,6 +161,9 @@ class Actions:
             case SeedWeights():
                 program = host_program.program_of(action.release_id)
                 return host_program.seed_weights(self._seed_document(action), program=program)
+            case AskFront(timeout_s, model, chat):
+                key = key_to_ask_with(self._cloud)
+                return host_program.ask(model, chat=chat, key=key, timeout_s=timeout_s)
             case _:
                 return call_of(action)
 

@@ -11,11 +11,12 @@ from typing import Any
 from provision.connectors.protocols import Answer, Clock, Cloud, Http
 from provision.errors import FleetError, HostError
 from provision.facts.inventory import Host
+from provision.secret import Secret
 
 TIER = "x-llm-tier"
 PRIMARY = "primary"
 PROBE = {"x-llm-probe": "1"}  # the load balancer sends it to our own hosts at any weights
-POLL_S = 2.0
+POLL_S = 1.0
 _SENT_TO = ("healthy", "unhealthy", "initial")  # unhealthy too: a group without a healthy target
 _QUESTION = "Say hello."
 
@@ -101,10 +102,7 @@ def ask(
     Raises FleetError with the last answer when that does not happen within *timeout_s*.
     """
     url, body = _request(cloud.outputs().endpoint, model, chat=chat)
-    key = cloud.get_secret(cloud.outputs().probe_key_secret)
-    if key is None:
-        raise FleetError("there is no probe key to ask with", hint="run `fab deploy`: it makes one")
-    headers = {"Authorization": f"Bearer {key.reveal()}", **PROBE}
+    headers = {"Authorization": f"Bearer {key_to_ask_with(cloud).reveal()}", **PROBE}
     until = clock.monotonic() + timeout_s
     while True:
         said, problem = _try(http, url, body, headers)
@@ -116,6 +114,14 @@ def ask(
                 hint="`fab status` shows who is in traffic, `fab logs` what front and engine say",
             )
         clock.sleep(POLL_S)
+
+
+def key_to_ask_with(cloud: Cloud) -> Secret:
+    """The probe key. Raises FleetError when the environment has none yet."""
+    key = cloud.get_secret(cloud.outputs().probe_key_secret)
+    if key is None:
+        raise FleetError("there is no probe key to ask with", hint="run `fab deploy`: it makes one")
+    return key
 
 
 def _request(endpoint: str, model: str, *, chat: bool) -> tuple[str, dict[str, Any]]:

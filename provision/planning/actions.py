@@ -152,11 +152,14 @@ class DrainHost:
 
 @dataclass(frozen=True, slots=True)
 class AskFront:
-    """Ask the host's own front for tokens, whole and streamed: no other tier can answer there."""
+    """Ask the host's own front for tokens, whole and streamed: no other tier can answer there.
 
-    model: str
+    *model* None: whatever the release that runs there is called.
+    """
+
     timeout_s: float
-    chat: bool = True  # False: a base model, asked for a plain completion
+    model: str | None = None
+    chat: bool = False  # a plain completion is what every model gives
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from provision.planning.pace import CAREFUL, Pace
 from provision.planning.plan import Plan, Step, Wave
 from provision.planning.release import Release
 from provision.planning.rollout import (
+    Asked,
     Move,
     eased,
     freed,
@@ -69,7 +70,13 @@ def plan_deploy(
     if moves:
         refuse_unseen(situation.unreachable)
     ease = eased(pace, situation)
-    rolled = rollout(moves, environment, ease, serving=len(serving(situation)))
+    rolled = rollout(
+        moves,
+        environment,
+        ease,
+        serving=len(serving(situation)),
+        asked=Asked(target.release.model, target.chat),
+    )
     processes = grip(situation)
     _guard_token(target, situation, hub_token_secret)
     waves = (

@@ -10,6 +10,7 @@ from provision.planning.intent import Intent
 from provision.planning.pace import Pace
 from provision.planning.plan import Plan
 from provision.planning.rollout import (
+    Asked,
     Move,
     eased,
     freed,
@@ -78,8 +79,10 @@ def _restart(
     if moves:
         refuse_unseen(situation.unreachable)
     ease = eased(pace, situation)
-    waves = rollout(moves, environment, ease, serving=len(serving(situation)))
     model = environment.model.served_name or environment.model.name
+    waves = rollout(
+        moves, environment, ease, serving=len(serving(situation)), asked=Asked(None, chat)
+    )
     processes = grip(situation)
     return Plan(
         title=f"restart the engines of {environment.name}",

@@ -12,6 +12,7 @@ from provision.planning.finish import finish, lagging, promotes
 from provision.planning.pace import Pace
 from provision.planning.plan import Plan
 from provision.planning.rollout import (
+    Asked,
     eased,
     freed,
     grip,
@@ -70,7 +71,13 @@ def plan_rollback(
     if moves:
         refuse_unseen(situation.unreachable)
     ease = eased(pace, situation)
-    waves = rollout(moves, environment, ease, serving=len(serving(situation)))
+    waves = rollout(
+        moves,
+        environment,
+        ease,
+        serving=len(serving(situation)),
+        asked=Asked(release.model, release.chat),
+    )
     promote = promotes(release.id, situation)
     last = finish(
         release.model,

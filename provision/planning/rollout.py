@@ -17,6 +17,7 @@ from provision.facts.host import HostFacts
 from provision.facts.inventory import Host
 from provision.planning.actions import (
     ApplyRelease,
+    AskFront,
     Bake,
     BeginMaintenance,
     DrainHost,
@@ -33,6 +34,7 @@ from provision.planning.situation import Situation, serves
 
 TRAFFIC_TIMEOUT_S = 300.0
 LEAVE_TIMEOUT_S = 60.0
+FRONT_TIMEOUT_S = 60.0
 _MARGIN_S = 120.0
 _NOTHING_TO_EMPTY = {"hung", "crash-loop", "stopped", "no-release"}
 
@@ -61,8 +63,24 @@ class Move:
         return not self.in_traffic
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How a host's front is asked before it is sent clients: by what it serves, or for *model*."""
+
+    model: str | None = None
+    chat: bool = False
+
+
+ANYTHING = Asked()
+
+
 def rollout(
-    moves: Sequence[Move], environment: Environment, pace: Pace, *, serving: int
+    moves: Sequence[Move],
+    environment: Environment,
+    pace: Pace,
+    *,
+    serving: int,
+    asked: Asked = ANYTHING,
 ) -> tuple[Wave, ...]:
     """The waves in which *moves* happen; *serving* hosts get traffic now, in all of the fleet.
 
@@ -76,12 +94,12 @@ def rollout(
     waves = []
     if idle:
         title = f"bring back {_names(idle)}: {serving} of {serving} keep serving"
-        waves.append(_wave(title, idle, environment, pace))
+        waves.append(_wave(title, idle, environment, pace, asked))
         serving += len(idle)
     for batch in _batches(busy, pace.max_unavailable):
         left = serving - len(batch)
         title = f"change {_names(batch)}: {left} of {serving} keep serving"
-        waves.append(_wave(title, batch, environment, pace))
+        waves.append(_wave(title, batch, environment, pace, asked))
     return tuple(waves)
 
 
@@ -199,12 +217,14 @@ def _batches(busy: Sequence[Move], size: int) -> Iterator[Sequence[Move]]:
         yield busy[start : start + size]
 
 
-def _wave(title: str, moves: Sequence[Move], environment: Environment, pace: Pace) -> Wave:
-    steps = [step for move in moves for step in _steps(move, environment, pace)]
+def _wave(
+    title: str, moves: Sequence[Move], environment: Environment, pace: Pace, asked: Asked
+) -> Wave:
+    steps = [step for move in moves for step in _steps(move, environment, pace, asked)]
     return Wave(title, tuple(steps), needs_all=True)
 
 
-def _steps(move: Move, environment: Environment, pace: Pace) -> Iterator[Step]:
+def _steps(move: Move, environment: Environment, pace: Pace, asked: Asked) -> Iterator[Step]:
     host, release = move.host, move.wanted
     ready_s = float(environment.health.ready_timeout_s)
     drain_s = pace.drain_s or float(chain(environment.engine).front_read_s)
@@ -223,10 +243,12 @@ def _steps(move: Move, environment: Environment, pace: Pace) -> Iterator[Step]:
         start = ApplyRelease(release, restart=move.restart, fetch=move.fetch)
         yield Step(host, f"start {release}", move.why, start)
     yield Step(host, "wait until ready", "the agent warms the engine", WaitReady(release, ready_s))
+    ask = AskFront(FRONT_TIMEOUT_S, asked.model, asked.chat)
+    yield Step(host, "ask its own front", "whole and streamed, where nobody else can answer", ask)
     reason = "registered, and healthy to the load balancer"
     yield Step(host, "enter traffic", reason, EnterTraffic(TRAFFIC_TIMEOUT_S))
     if pace.bake_s:
-        reason = "no restart, no missed canary"
+        reason = "no restart, no missed canary, no errors, no later tokens"
         yield Step(host, f"watch it for {pace.bake_s:.0f} s", reason, Bake(release, pace.bake_s))
 
 

@@ -47,8 +47,9 @@ def test_what_a_serving_host_goes_through() -> None:
         ("wait until it is empty", "what runs may end, for 150 s at most"),
         (f"start {NEW}", f"runs {OLD}"),
         ("wait until ready", "the agent warms the engine"),
+        ("ask its own front", "whole and streamed, where nobody else can answer"),
         ("enter traffic", "registered, and healthy to the load balancer"),
-        ("watch it for 30 s", "no restart, no missed canary"),
+        ("watch it for 30 s", "no restart, no missed canary, no errors, no later tokens"),
     ]
 
 
@@ -63,6 +64,7 @@ def test_a_host_that_is_away_has_nothing_to_leave() -> None:
     assert shown(waves[:1]) == [
         f"i-3 | start {NEW}",
         "i-3 | wait until ready",
+        "i-3 | ask its own front",
         "i-3 | enter traffic",
     ]
 
@@ -72,7 +74,11 @@ def test_a_host_that_only_lost_its_traffic_is_not_started_anew() -> None:
     (move,) = moves(0, away=1)
     there = replace(move, facts=samples.serving(NEW))
     waves = rollout([there], ENVIRONMENT, Pace(bake_s=0), serving=0)
-    assert shown(waves) == ["i-1 | wait until ready", "i-1 | enter traffic"]
+    assert shown(waves) == [
+        "i-1 | wait until ready",
+        "i-1 | ask its own front",
+        "i-1 | enter traffic",
+    ]
 
 
 def test_a_restart_starts_what_runs_already() -> None:

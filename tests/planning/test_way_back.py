@@ -75,6 +75,7 @@ def test_a_host_that_only_left_traffic_comes_back() -> None:
     plan = back(now, pace=Pace(bake_s=0))
     assert [s.summary for w in plan for s in w.steps if s.host] == [
         "wait until ready",
+        "ask its own front",
         "enter traffic",
     ]
 

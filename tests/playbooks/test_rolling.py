@@ -47,6 +47,7 @@ class TestRollingRestart:
             "drain --timeout 150",
             f"apply --release {OLD} --restart",
             f"wait --release {OLD} --timeout 1200",
+            "ask --timeout 60",
             "resume",
             f"bake --release {OLD} --seconds 30",
         ]
