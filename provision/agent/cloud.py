@@ -106,6 +106,21 @@ class Cloud:
             made.append(True)
         return bool(made)
 
+    def parameter(self, name: str) -> Optional[str]:
+        """An SSM parameter's text, None when there is none."""
+        with calling(f"read the parameter {name}", missing=("ParameterNotFound",)) as found:
+            found.append(self.client("ssm").get_parameter(Name=name)["Parameter"]["Value"])
+        return found[0] if found else None
+
+    def call_unhealthy(self, instance_id: str) -> None:
+        """Tell the group that the instance is beyond repair: it brings another one."""
+        with calling(f"call {instance_id} unhealthy"):
+            self.client("autoscaling").set_instance_health(
+                InstanceId=instance_id,
+                HealthStatus="Unhealthy",
+                ShouldRespectGracePeriod=False,
+            )
+
     def enter_traffic(self, instance_id: str) -> None:
         """Put the instance into the environment's target group; no matter if it is there."""
         arn = self._target_group()

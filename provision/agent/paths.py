@@ -106,6 +106,11 @@ class Paths:
         return self.root / "var/lib/llm-fleet/before.json"
 
     @property
+    def proven(self) -> Path:
+        """What this instance could do once: its GPUs, the releases that were ready here."""
+        return self.root / "var/lib/llm-fleet/proven.json"
+
+    @property
     def run(self) -> Path:
         """What does not outlive a reboot."""
         return self.root / "run/llm-fleet"

@@ -17,6 +17,8 @@ from provision.agent.host import Host
 from provision.agent.keys import KeyRing
 from provision.agent.leaving import POLL_S, Leaving
 from provision.agent.maintenance import Maintenance, Mark
+from provision.agent.replacement import POLL_S as JUDGE_S
+from provision.agent.replacement import Replacement
 from provision.agent.report import document, readiness
 from provision.agent.rescue import Rescue
 from provision.agent.server import in_background, key_server, status_server
@@ -37,6 +39,7 @@ class Agent:
         self._maintenance = Maintenance(host.paths.maintenance)
         self._leaving = Leaving(host, lambda: [engine.metrics() for engine in self._engines])
         self._rescue = Rescue(host, self._maintenance, self._say_once)
+        self._replacement = Replacement(host)
         self._release: Optional[str] = None
         self._settings: Optional[AgentSettings] = None
         self._watches: Tuple[Watch, ...] = ()
@@ -54,6 +57,7 @@ class Agent:
         in_background(key_server(self._ring, self._host.clock.now, self._host.paths.socket))
         self._spawn(self._sync_keys)
         self._spawn(self._say_goodbye)
+        self._spawn(self._judge)
         while True:
             self.tick()
             self._host.clock.sleep(_TICK_S)
@@ -131,6 +135,7 @@ class Agent:
             "maintenance": asdict(mark) if mark else None,
             "leaving": asdict(farewell) if farewell else None,
             "rebalance": self._leaving.rebalance,
+            "beyond_repair": self._replacement.reason or None,
         }
 
     def _mark(self) -> Optional[Mark]:
@@ -222,6 +227,23 @@ class Agent:
             except Exception as error:  # a farewell that ends would cost clients their answers
                 self._say_once(f"{type(error).__name__}: {error}")
             self._host.clock.sleep(pause_s)
+
+    def _judge(self) -> None:
+        while True:
+            self._host.clock.sleep(JUDGE_S)
+            try:
+                self.judge()
+            except Exception as error:  # AWS is away, the disk is full: the next look may succeed
+                self._say_once(f"{type(error).__name__}: {error}")
+
+    def judge(self) -> None:
+        """Look whether this host is beyond repair. Raises AgentError when AWS can't be told."""
+        release, settings, watches = self._release, self._settings, self._watches
+        if release is None or settings is None:
+            return
+        phases = [watch.report().state.phase for watch in watches]
+        away = self._mark() is not None or self._host.paths.journal.exists() or bool(self._problem)
+        self._replacement.turn(release, settings, phases, away=away)
 
     def _follow_program(self) -> None:
         """Run the program that a release brought, in this very process."""

@@ -153,7 +153,8 @@ class Bake:
 class AgentSettings:
     """``agent.json`` of a release. A *chat* model is asked the way its clients ask.
 
-    Only engines of the same *layout* (model, number of engines, GPUs) can be compared.
+    Only engines of the same *layout* (model, number of engines, GPUs) can be compared. A host that
+    is beyond repair for *replace_after_s* is replaced (None: never); it needs *gpus* of them.
     """
 
     model: str
@@ -163,6 +164,8 @@ class AgentSettings:
     crash: Crash = field(default_factory=Crash)
     bake: Bake = field(default_factory=Bake)
     layout: str = ""
+    gpus: int = 0
+    replace_after_s: Optional[float] = None
     keys_secret: str = ""
     ready_timeout_s: float = 1200.0
     chat: bool = False
@@ -179,6 +182,8 @@ class AgentSettings:
                 crash=Crash(**document.get("crash", {})),
                 bake=Bake(**document.get("bake", {})),
                 layout=document.get("layout", ""),
+                gpus=int(document.get("gpus", 0)),
+                replace_after_s=_seconds(document.get("replace_after_s")),
                 keys_secret=document.get("keys_secret", ""),
                 ready_timeout_s=float(document.get("ready_timeout_s", 1200)),
                 chat=bool(document.get("chat", False)),
@@ -188,6 +193,10 @@ class AgentSettings:
                 f"agent.json of the release is not as expected: {error}",
                 hint="deploy again with the version of llm-fleet that rendered the release",
             ) from None
+
+
+def _seconds(said: Optional[float]) -> Optional[float]:
+    return None if said is None else float(said)
 
 
 def _cache(document: Mapping[str, Any]) -> CacheSettings:

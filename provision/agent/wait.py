@@ -75,13 +75,13 @@ def hopeless(status: Optional[Mapping[str, Any]], release: str, waited_s: float)
         return ""
     if status.get("leaving"):
         return f"this host is {status['reason']}"
-    if status["release"] == release and status["state"] in _HOPELESS:
+    settled = waited_s >= _SETTLE_S
+    if status["release"] != release:
+        other = settled and status["release"] is not None
+        return f"the host runs release {status['release']}, not {release}" if other else ""
+    if status["state"] in _HOPELESS:
         return str(status["reason"] or "the engine is in a crash loop")
-    if waited_s < _SETTLE_S:
-        return ""
-    if status["release"] not in (None, release):
-        return f"the host runs release {status['release']}, not {release}"
-    if status["release"] == release and status["state"] == "stopped":
+    if settled and status["state"] == "stopped":
         return f"the engine is stopped: {status['reason']}"
     return ""
 

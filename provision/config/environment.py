@@ -182,6 +182,7 @@ class HealthSettings:
     canary_misses: int = 3
     crash_limit: int = 3
     crash_window_s: int = 600
+    replace_after_s: int | None = 600
 
 
 @dataclass(frozen=True, slots=True)

@@ -214,6 +214,7 @@ RULES: dict[str, Rule] = {
     "health.canary_misses": between(1, 100, "misses"),
     "health.crash_limit": between(1, 100, "crashes"),
     "health.crash_window_s": between(60, 86_400, "seconds"),
+    "health.replace_after_s": between(60, 86_400, "seconds"),
     "observability.log_retention_days": one_of(_RETENTION_DAYS),
     "observability.alarm_email": matching(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address"),
     "budget.max_monthly_usd": between(1, 100_000_000, "US dollars"),

@@ -26,6 +26,7 @@ def agent_config(
         "model": served_name,
         "chat": model.chat is not False,
         "layout": layout(model, replicas),
+        "gpus": sum(len(one.gpus) for one in replicas),
         "replicas": [{"index": one.index, "port": one.port} for one in replicas],
         "ready_timeout_s": health.ready_timeout_s,
         "warmup": {
@@ -44,6 +45,7 @@ def agent_config(
             "misses": health.canary_misses,
         },
         "crash": {"limit": health.crash_limit, "window_s": health.crash_window_s},
+        "replace_after_s": health.replace_after_s,
         "keys_secret": f"{environment.secret_root}/client-keys",
     }
     return json.dumps(document, indent=2) + "\n"

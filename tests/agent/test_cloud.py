@@ -88,6 +88,20 @@ class TestCloud:
             with pytest.raises(CloudUnreachable, match="can't let g end i-1"):
                 cloud.complete_lifecycle("g", "h", "i-1")
 
+    def test_a_host_calls_itself_unhealthy(self) -> None:
+        """At once: there is no grace for one that is beyond repair."""
+        cloud = Cloud(HostSettings.parse(host_json()))
+        stubber = Stubber(cloud.client("autoscaling"))
+        wanted = {
+            "InstanceId": "i-1",
+            "HealthStatus": "Unhealthy",
+            "ShouldRespectGracePeriod": False,
+        }
+        stubber.add_response("set_instance_health", {}, wanted)
+        with stubber:
+            cloud.call_unhealthy("i-1")
+        stubber.assert_no_pending_responses()
+
     def test_a_host_that_does_not_know_its_group(self) -> None:
         """Says what to type."""
         with pytest.raises(AgentError, match="names no target group") as caught:

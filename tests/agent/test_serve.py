@@ -154,6 +154,7 @@ class TestReadiness:
             "maintenance": None,
             "leaving": None,
             "rebalance": None,
+            "beyond_repair": None,
         }
 
     def test_a_new_release_is_watched_from_the_beginning(self, served: Served) -> None:

@@ -84,6 +84,7 @@ environments = st.builds(
         HealthSettings,
         warmup_max_ttft_s=st.floats(0.1, 600),
         warmup_slowdown=st.none() | st.floats(1.1, 1000),
+        replace_after_s=st.none() | st.integers(60, 86_400),
         warmup_expect=st.just(WarmUpExpectation())
         | st.builds(WarmUpExpectation, st.just("2 + 2?"), st.sampled_from(["4", r"(?i)\bfour\b"])),
     ),

@@ -61,6 +61,6 @@ def test_null_is_not_said(field: tuple[str, str]) -> None:
     document = {"config": {**SECTIONS, section: {**SECTIONS[section], key: None}}}
     value = getattr(getattr(SMALL, section.partition(":")[2]), key)
     problems = examine("prod", document).problems
-    means_off = key in ("snapshot_every_hours", "warmup_slowdown")
+    means_off = key in ("snapshot_every_hours", "warmup_slowdown", "replace_after_s")
     may_be_empty = value is None or value == {} or is_dataclass(value) or means_off
     assert bool(problems) is not may_be_empty

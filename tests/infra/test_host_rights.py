@@ -33,12 +33,14 @@ RIGHTS = {
     "describe_volumes": "ec2:DescribeVolumes",
     "get_authorization_token": "ecr:GetAuthorizationToken",
     "get_object": "s3:GetObject",
+    "get_parameter": "ssm:GetParameter",
     "get_secret_value": "secretsmanager:GetSecretValue",
     "head_object": "s3:GetObject",
     "list_objects": "s3:ListBucket",
     "list_objects_v2": "s3:ListBucket",
     "put_parameter": "ssm:PutParameter",
     "register_targets": "elasticloadbalancing:RegisterTargets",
+    "set_instance_health": "autoscaling:SetInstanceHealth",
 }
 PUBLISHERS = {"put_object": "s3:PutObject"}
 

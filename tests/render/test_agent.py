@@ -36,6 +36,8 @@ def test_the_agent_reads_it(name: str) -> None:
     assert told.canary.misses == health.canary_misses
     assert told.crash.limit == health.crash_limit
     assert told.crash.window_s == health.crash_window_s
+    assert told.replace_after_s == health.replace_after_s
+    assert told.gpus == (8 if name == "prod-70b" else 1)
     assert told.keys_secret == f"llm-fleet/{name}/client-keys"
 
 
