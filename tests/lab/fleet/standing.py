@@ -27,6 +27,7 @@ from rehearsal.world import World
 
 ROOT = Path(__file__).resolve().parents[3]
 FAB = Path(sys.executable).with_name("fab")
+ENGINE_PYTHON = "LLM_FLEET_ENGINE_PYTHON"
 _NOT_OURS = ("AWS_", "PULUMI_", "LLM_FLEET_")
 
 
@@ -58,17 +59,44 @@ class Asked:
     body: Any = None
 
 
-def fab(*words: str, timeout_s: float = 300) -> Done:
-    """Type a `fab` command in the project's folder."""
+def fab(
+    *words: str, timeout_s: float = 300, folder: Path = ROOT, engine: Path | None = None
+) -> Done:
+    """Type a `fab` command in a project's folder; *engine* is the interpreter of another engine."""
     done = subprocess.run(
-        [FAB, *words], cwd=ROOT, env=bare(), capture_output=True, text=True, timeout=timeout_s
+        [FAB, *words],
+        cwd=folder,
+        env=bare(engine),
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
     )
     return Done(done.returncode, done.stdout, done.stderr)
 
 
-def bare() -> dict[str, str]:
+def bare(engine: Path | None = None) -> dict[str, str]:
     """This process's variables without those of an account or of a chosen environment."""
-    return {name: text for name, text in os.environ.items() if not name.startswith(_NOT_OURS)}
+    kept = {name: text for name, text in os.environ.items() if not name.startswith(_NOT_OURS)}
+    return {**kept, ENGINE_PYTHON: str(engine)} if engine else kept
+
+
+@contextmanager
+def standing(
+    hosts: int, *, folder: Path = ROOT, engine: Path | None = None, timeout_s: float = 900
+) -> Iterator[Fleet]:
+    """`fab rehearse --keep` with *hosts* that serve; taken away at the end, and nothing is left."""
+    assert not World().is_standing(), "a rehearsal stands already: `fab rehearse --down`"
+    words = ("rehearse", "--keep", "--hosts", str(hosts), "--json")
+    try:
+        done = fab(*words, timeout_s=timeout_s, folder=folder, engine=engine)
+        assert done.code == 0, str(done)
+        fleet = Fleet(done.json, folder)
+        with fleet.http:
+            yield fleet
+    finally:
+        down = fab("rehearse", "--down", "--json")
+    assert down.code == 0, str(down)
+    assert down.json["left_behind"] == []
 
 
 def eventually(condition: Callable[[], object], *, seconds: float, why: str = "") -> None:
@@ -81,9 +109,10 @@ def eventually(condition: Callable[[], object], *, seconds: float, why: str = ""
 
 @dataclass
 class Fleet:
-    """What stands. ``said`` is the JSON of the `fab rehearse` that made it."""
+    """What stands. ``said`` is the JSON of the `fab rehearse` that made it, typed in *folder*."""
 
     said: Mapping[str, Any]
+    folder: Path = ROOT
     world: World = field(default_factory=World)
     http: httpx.Client = field(default_factory=lambda: httpx.Client(trust_env=False, timeout=60))
 
@@ -114,14 +143,14 @@ class Fleet:
 
     def fab(self, *words: str, timeout_s: float = 300) -> Done:
         """Type a `fab` command for this rehearsal."""
-        return fab(*words, "--env", REHEARSAL, timeout_s=timeout_s)
+        return fab(*words, "--env", REHEARSAL, timeout_s=timeout_s, folder=self.folder)
 
     @contextmanager
     def typing(self, *words: str) -> Iterator[subprocess.Popen[str]]:
         """A `fab` command while it runs, in a process group of its own as on a terminal."""
         process = subprocess.Popen(
             [FAB, *words, "--env", REHEARSAL],
-            cwd=ROOT,
+            cwd=self.folder,
             env=bare(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
