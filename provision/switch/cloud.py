@@ -35,9 +35,9 @@ _PATIENCE = Config(
 class Cloud:
     """The calls that the switch makes; clients are kept while the function stays warm."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, session: boto3.Session | None = None) -> None:
         self._settings = settings
-        self._session = boto3.Session()
+        self._session = session or boto3.Session()
         self._clients: dict[str, Any] = {}
 
     def rule(self) -> Rule:

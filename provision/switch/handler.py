@@ -16,10 +16,9 @@ from provision.switch.asker import HttpAsker
 from provision.switch.cloud import Cloud
 from provision.switch.errors import SwitchError
 from provision.switch.judge import wants_proof
-from provision.switch.look import Applied, Looked, begin, finish
+from provision.switch.look import Looked, begin, finish, worth_watching
 from provision.switch.settings import VARIABLE, Settings
 from provision.switch.settings import parse as parse_settings
-from provision.switch.values import ALL, Alarm, Outcome
 from provision.switch.world import Asker, World
 
 _LOOK_S = 20.0  # the longest look: two questions to their deadlines, and AWS's answers
@@ -100,7 +99,9 @@ class Switch:
             errors |= dict.fromkeys(looked.errors if looked else [document["reason"]])
             _print(document)
             again = begun + policy.look_every_s
-            stays = cause.stays and (policy.watch_when_well or looked is None or _off(looked))
+            stays = cause.stays and (
+                policy.watch_when_well or looked is None or worth_watching(looked)
+            )
             if not stays or again > stay_until or again + _LOOK_S > ends:
                 break
             clock.sleep(max(0.0, again - clock.monotonic()))
@@ -119,19 +120,6 @@ class Switch:
         except SwitchError as error:
             return audit.failed(str(error), self._settings, cause.text, clock.now()), None
         return audit.decided(looked, self._settings, cause.text, clock.now()), looked
-
-
-def _off(looked: Looked) -> bool:
-    """Something is not as it should be: worth watching."""
-    signals = looked.signals
-    return (
-        looked.decision.state.share < ALL
-        or looked.applied is Applied.OVERTAKEN
-        or signals.hosts is None
-        or signals.hosts.unhealthy > 0
-        or Alarm.ALARM in signals.alarms.values()
-        or any(token.outcome is not Outcome.GOOD for token in signals.primary)
-    )
 
 
 @cache

@@ -97,12 +97,10 @@ def wants_proof(state: State, tokens: tuple[Token, ...], policy: Policy, now: fl
     asked_at = state.proof.asked_at
     if asked_at is None:
         return True
-    suspicious = state.share < ALL or any(not _in_time(token, policy) for token in tokens)
-    if state.proof.misses:
-        return suspicious or now - asked_at >= policy.proof_away_s
-    if suspicious:
-        return now - asked_at >= policy.proof_away_s
-    return now - asked_at >= policy.proof_every_s
+    if any(not _in_time(token, policy) for token in tokens):
+        return True  # it may be needed in this very look
+    careful = state.share < ALL or state.proof.misses
+    return now - asked_at >= (policy.proof_away_s if careful else policy.proof_every_s)
 
 
 def _in_time(token: Token, policy: Policy) -> bool:
@@ -114,7 +112,9 @@ def _witnesses(signals: Signals) -> list[str]:
     found = []
     if signals.alarms.get(Role.CANARY) is Alarm.ALARM:
         found.append("the hosts' canaries fail")
-    if signals.alarms.get(Role.ERRORS) is Alarm.ALARM:
+    # A full queue answers 503 as well: that is overload, not death.
+    waiting = signals.alarms.get(Role.QUEUE) is Alarm.ALARM
+    if signals.alarms.get(Role.ERRORS) is Alarm.ALARM and not waiting:
         found.append("the load balancer counts errors")
     hosts = signals.hosts
     if hosts is not None and hosts.healthy == 0:

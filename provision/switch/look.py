@@ -17,7 +17,7 @@ from provision.switch.decide import Decision, decide
 from provision.switch.errors import SwitchError
 from provision.switch.policy import Policy
 from provision.switch.rule import Rule
-from provision.switch.values import ALL, Outcome, Signals, State, Token, stamp
+from provision.switch.values import ALL, Alarm, Outcome, Signals, State, Token, stamp
 from provision.switch.world import Alarms, Notes, World
 
 T = TypeVar("T")
@@ -94,6 +94,19 @@ def finish(
     problems = [found.problem, intent.problem, *trouble]
     said = tuple(problem for problem in problems if problem)
     return Looked(decision, signals, alarms, applied, said, tuple(trouble))
+
+
+def worth_watching(looked: Looked) -> bool:
+    """Something is not as it should be."""
+    signals = looked.signals
+    return (
+        looked.decision.state.share < ALL
+        or looked.applied is Applied.OVERTAKEN
+        or signals.hosts is None
+        or signals.hosts.unhealthy > 0
+        or Alarm.ALARM in signals.alarms.values()
+        or any(token.outcome is not Outcome.GOOD for token in signals.primary)
+    )
 
 
 def _or_trouble(read: Callable[[], T], trouble: list[str]) -> T | None:

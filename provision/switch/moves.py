@@ -77,7 +77,7 @@ def returned(state: State, now: float) -> State:
 def rescue(state: State, look: Look) -> Step:
     """What goes to the fallback is lost, so the fleet gets all, hold or not."""
     text = f"the fallback is dead, so the fleet gets all traffic: {look.seen.unusable}"
-    return Step(returned(state, look.now), text, pages=(("rescue", text),))
+    return Step(returned(state, look.now), text)
 
 
 def freed(state: State, look: Look) -> Step:

@@ -29,7 +29,7 @@ class Policy:
         token_deadline_s: the primary's whole answer; *hosted_deadline_s* the fallback's.
         proof_fresh_s: so old may the fallback's last good token be for a trip.
         proof_every_s: how often the fallback is asked while all is well; *proof_away_s* while it
-            has traffic, or the fleet's tokens are late.
+            has traffic; in every look in which a token of the fleet is late.
         hosted_misses: as many in a row, and the fallback is dead.
         daily_cap_usd: what the fallback may cost in a day, None without a limit.
         trip_without_spend: trip also when nobody knows what was spent.
@@ -126,8 +126,6 @@ def _problems(policy: Policy) -> Iterator[str]:
         yield "partial_share: between 1 and 99"
     elif policy.partial_share in policy.ramp:
         yield f"partial_share: {policy.partial_share} is a step of the ramp: nobody could tell them"
-    if policy.proof_away_s > policy.proof_fresh_s:
-        yield "proof_away_s: at most proof_fresh_s, else no trip would ever find a fresh proof"
     if policy.hold_cap_s < policy.hold_s:
         yield "hold_cap_s: at least hold_s"
     if policy.slo_ttft_s > policy.token_deadline_s:
