@@ -8,6 +8,7 @@ from typing import TypeVar
 from provision.catalog.instances import InstanceType, instance_type
 from provision.catalog.models import Model, model
 from provision.catalog.regions import regions, require_sold
+from provision.config import hosted
 from provision.config.environment import Environment
 from provision.config.hub import is_public
 from provision.config.parse import REGION
@@ -33,6 +34,7 @@ def problems(env: Environment) -> Iterator[Problem]:
         yield from _gpus(env, instance)
     if served is not None:
         yield from _model_limits(env, served)
+    yield from hosted.problems(env)
 
 
 def warnings(env: Environment) -> Iterator[Problem]:

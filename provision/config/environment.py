@@ -1,15 +1,16 @@
 """One environment, as ``Pulumi.<env>.yaml`` describes it for Pulumi and Fabric alike.
 
-Each section of the file is one dataclass here, key for key: the file says ``fleet.instance_type``,
-the value is ``environment.fleet.instance_type``. Units are in the names. ``None`` means "not said":
-whoever uses the value decides (and prints what it decided). Parsing and its error messages live in
-:mod:`provision.config.parse`; this module only holds the shape and the defaults.
+Each section of the file is one dataclass, key for key: the file says ``fleet.instance_type``, the
+value is ``environment.fleet.instance_type``. ``None`` means "not said": whoever uses the value
+decides (and prints what it decided). :mod:`provision.config.parse` reads it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+
+from provision.config.fallback import FallbackSettings
 
 
 class OperatingSystem(StrEnum):
@@ -275,6 +276,7 @@ class Environment:
     access: AccessSettings = field(default_factory=AccessSettings)
     front: FrontSettings = field(default_factory=FrontSettings)
     health: HealthSettings = field(default_factory=HealthSettings)
+    fallback: FallbackSettings = field(default_factory=FallbackSettings)
     observability: ObservabilitySettings = field(default_factory=ObservabilitySettings)
     budget: BudgetSettings = field(default_factory=BudgetSettings)
     usage: UsageSettings = field(default_factory=UsageSettings)

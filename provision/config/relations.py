@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
 
 from provision.config import flags
 from provision.config.environment import Egress, Environment, OperatingSystem, Purchase, Scheme
+from provision.config.fallback_rules import RELATIONS as FALLBACK
 from provision.config.hub import is_public
 from provision.config.images import PUBLIC, registry
+from provision.config.relation import Relation
 from provision.config.schema import concerns
 from provision.errors import Problem
 
@@ -23,14 +24,6 @@ USERS = {
     OperatingSystem.AL2023: ("ec2-user",),
     OperatingSystem.DEBIAN_12: ("admin", "root"),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Relation:
-    """A check that makes sense only where all of its ``fields`` do."""
-
-    fields: tuple[str, ...]
-    check: Callable[[Environment], Iterator[Problem]]
 
 
 def check(environment: Environment, *, except_for: Collection[str] = ()) -> Iterator[Problem]:
@@ -224,4 +217,5 @@ RELATIONS = (
         _expectation,
     ),
     Relation(("engine.extra_args", "engine.env"), _flags),
+    *FALLBACK,
 )

@@ -2,55 +2,22 @@
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import re
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from operator import attrgetter
-from typing import Any
 from urllib.parse import urlsplit
 
 from provision.config.environment import Environment
-from provision.config.images import is_pinned
+from provision.config.fallback_rules import RULES as FALLBACK
 from provision.config.presets import PRESETS
+from provision.config.rule import IMAGE, Rule, between, matching, one_of
 from provision.config.schema import shown
 from provision.config.timeouts import LONGEST_GENERATION_MAX_S
 from provision.errors import Problem
 
 # `llm-fleet-<name>-fallback` names a target group, and AWS gives those 32 characters.
 NAME_MAX = 12
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """``says`` completes the sentence "<value> is not ..."."""
-
-    says: str
-    holds: Callable[[Any], bool]
-    hint: Callable[[Any], str] = lambda _: ""
-
-
-def between(low: float, high: float, unit: str) -> Rule:
-    """A number with its unit."""
-    return Rule(f"between {low:,} and {high:,} {unit}", lambda value: low <= value <= high)
-
-
-def one_of(values: Collection[Any]) -> Rule:
-    """One of a few values; the hint names the nearest."""
-    known = [str(value) for value in values]
-
-    def nearest(value: object) -> str:
-        found = difflib.get_close_matches(str(value), known, n=1, cutoff=0.5)
-        return f"did you mean {found[0]}?" if found and not isinstance(value, int) else ""
-
-    return Rule(f"one of {', '.join(known)}", lambda value: value in values, nearest)
-
-
-def matching(pattern: str, says: str, hint: str = "") -> Rule:
-    """Text of a certain form."""
-    compiled = re.compile(pattern, re.ASCII)
-    return Rule(says, lambda value: compiled.fullmatch(value) is not None, lambda _: hint)
 
 
 def is_expression(text: str) -> bool:
@@ -110,11 +77,6 @@ def check(environment: Environment) -> Iterator[Problem]:
                 yield Problem(where, f"{shown(item)} is not {rule.says}", rule.hint(item))
 
 
-_IMAGE_RULE = Rule(
-    "a pinned image, like vllm/vllm-openai:v0.32.0",
-    is_pinned,
-    lambda _: "name a version or a digest: a tag that moves mixes versions in one fleet",
-)
 _URL_RULE = Rule("a URL with https, or with http to a private address", is_safe_url, lambda _: "")
 _SUBNET_RULE = matching(r"subnet-[0-9a-f]{8}(?:[0-9a-f]{9})?", "a subnet id, like subnet-0a1b2c3d")
 _WORD = r"[A-Za-z0-9][\w.-]*"
@@ -147,7 +109,7 @@ RULES: dict[str, Rule] = {
         r"[\w./:-]{1,96}", "a name of at most 96 letters, digits and '._/:-'"
     ),
     "model.preset": one_of(tuple(PRESETS)),
-    "engine.image": _IMAGE_RULE,
+    "engine.image": IMAGE,
     "engine.max_model_len": between(64, 1_048_576, "tokens"),
     "engine.gpu_memory_utilization": between(0.1, 0.98, "of the GPU's memory"),
     "engine.kv_cache_dtype": one_of(_KV_CACHE_DTYPES),
@@ -200,7 +162,7 @@ RULES: dict[str, Rule] = {
     "access.identity_file": matching(r"\S.*", "a file name"),
     "access.aws_command": matching(r"\S+", "one program, without arguments"),
     "access.connect_timeout_s": between(1, 300, "seconds"),
-    "front.image": _IMAGE_RULE,
+    "front.image": IMAGE,
     "front.max_body_kib": between(1, 102_400, "KiB"),
     "front.requests_per_minute_per_key": between(1, 1_000_000, "requests a minute"),
     "health.ready_timeout_s": between(60, 7200, "seconds"),
@@ -215,6 +177,7 @@ RULES: dict[str, Rule] = {
     "health.crash_limit": between(1, 100, "crashes"),
     "health.crash_window_s": between(60, 86_400, "seconds"),
     "health.replace_after_s": between(60, 86_400, "seconds"),
+    **FALLBACK,
     "observability.log_retention_days": one_of(_RETENTION_DAYS),
     "observability.alarm_email": matching(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address"),
     "budget.max_monthly_usd": between(1, 100_000_000, "US dollars"),

@@ -21,6 +21,7 @@ from provision.config.environment import (
     UsageSettings,
     WarmUpExpectation,
 )
+from provision.config.fallback import FallbackSettings, WhenSpendUnknown
 from provision.config.presets import PRESETS
 from provision.config.timeouts import LONGEST_GENERATION_MAX_S
 
@@ -56,6 +57,17 @@ _fleets = st.builds(
     purchase=st.sampled_from(Purchase),
 )
 
+_fallbacks = st.just(FallbackSettings()) | st.builds(
+    FallbackSettings,
+    providers=st.just(("anthropic/claude-haiku-4-5",)),
+    input_usd_per_million=st.just({"anthropic/claude-haiku-4-5": 0.5}),
+    output_usd_per_million=st.just({"anthropic/claude-haiku-4-5": 1.0}),
+    daily_usd=st.floats(0, 1_000),
+    when_spend_unknown=st.sampled_from(WhenSpendUnknown),
+    timeout_s=st.integers(10, 30),
+    stale_answers=st.booleans(),
+    redis_url=st.none() | st.just("rediss://cache.internal:6379/1"),
+)
 environments = st.builds(
     Environment,
     name=st.sampled_from(["dev", "prod-70b", "a"]),
@@ -88,6 +100,7 @@ environments = st.builds(
         warmup_expect=st.just(WarmUpExpectation())
         | st.builds(WarmUpExpectation, st.just("2 + 2?"), st.sampled_from(["4", r"(?i)\bfour\b"])),
     ),
+    fallback=_fallbacks,
     budget=st.builds(BudgetSettings, max_monthly_usd=st.none() | st.floats(1, 1_000_000)),
     usage=st.builds(
         UsageSettings,

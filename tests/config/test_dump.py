@@ -56,6 +56,7 @@ def test_a_dump_has_one_key_a_section() -> None:
         "llm-fleet:access",
         "llm-fleet:front",
         "llm-fleet:health",
+        "llm-fleet:fallback",
         "llm-fleet:observability",
         "llm-fleet:budget",
         "llm-fleet:usage",
