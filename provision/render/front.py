@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 from provision.config.environment import FrontSettings
 from provision.config.timeouts import TimeoutChain
@@ -27,6 +28,7 @@ class Places:
     scratch: str = "/var/cache/nginx"
     hop: str = f"{ETC}/hop.conf"
     agent_socket: str = f"{RUN}/agent.sock"
+    out: str = f"{RUN}/out"
     access_log: str = "/dev/stdout"
 
 
@@ -60,6 +62,24 @@ _ERRORS = {
 }
 
 
+def left_out(engines: Sequence[str]) -> dict[str, list[str]]:
+    """The upstream groups beside ``engines``: of several, one for each choice of those left out.
+
+    ``engines_0_3`` is all but 0 and 3. Where none would be left there are all: whoever asks then
+    gets the engine's own answer.
+    """
+    if len(engines) == 1:
+        return {}
+    numbers = range(len(engines))
+    choices = [out for size in numbers for out in combinations(numbers, size + 1)]
+    return {"_".join(("engines", *map(str, out))): _but(engines, out) for out in choices}
+
+
+def _but(engines: Sequence[str], out: Collection[int]) -> list[str]:
+    left = [engine for number, engine in enumerate(engines) if number not in out]
+    return left or list(engines)
+
+
 def nginx_config(
     front: FrontSettings,
     *,
@@ -77,6 +97,7 @@ def nginx_config(
     return render(
         "nginx.conf",
         engines=list(engines),
+        left_out=left_out(engines),
         chain=chain,
         paths=OPEN_PATHS,
         errors=_ERRORS,
@@ -87,5 +108,6 @@ def nginx_config(
         scratch=places.scratch,
         hop=places.hop,
         agent_socket=places.agent_socket,
+        out=places.out,
         access_log=places.access_log,
     )

@@ -11,7 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -80,20 +80,28 @@ class Seen:
 
 @dataclass
 class Script:
-    """How the engine answers: *go* holds back each chunk of a stream after the first."""
+    """How the engine answers: *go* holds back each chunk of a stream after the first.
+
+    With *pause_s* nothing is held back: it waits so long before each of them, and before a whole
+    answer.
+    """
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     chunks: int = 3
     go: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     hold: threading.Event = field(default_factory=threading.Event)
+    pause_s: float | None = None
 
 
 class Engine:
     """An OpenAI-like server: echoes, streams when asked to, or answers as its script says."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.seen: list[Seen] = []
+        self.running = 0
+        self._counting = threading.Lock()
+        self._connections: set[socket.socket] = set()
         self.script = Script()
         self.script.hold.set()
         engine = self
@@ -103,10 +111,18 @@ class Engine:
             wbufsize = -1  # one packet an answer; without it delayed acknowledgements cost 40 ms
 
             def do_GET(self) -> None:
-                self._answer()
+                self._counted()
 
             def do_POST(self) -> None:
-                self._answer()
+                self._counted()
+
+            def _counted(self) -> None:
+                engine._connections.add(self.connection)
+                engine._count(1)
+                try:
+                    self._answer()
+                finally:
+                    engine._count(-1)
 
             def _answer(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
@@ -123,6 +139,7 @@ class Engine:
                     self._whole()
 
             def _whole(self) -> None:
+                time.sleep(engine.script.pause_s or 0.0)
                 content = json.dumps({"status": engine.script.status}).encode()
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(content)))
@@ -134,7 +151,9 @@ class Engine:
                 self.send_header("Transfer-Encoding", "chunked")
                 self.end_headers()
                 for number in range(engine.script.chunks):
-                    if number:
+                    if engine.script.pause_s is not None:
+                        time.sleep(engine.script.pause_s)
+                    elif number:
                         engine.script.go.acquire(timeout=10)
                     event = f"data: {number}\n\n".encode()
                     self.wfile.write(b"%x\r\n%s\r\n" % (len(event), event))
@@ -145,10 +164,23 @@ class Engine:
 
         class Server(ThreadingHTTPServer):
             daemon_threads = True
+            request_queue_size = 64
 
-        self._server = Server(("127.0.0.1", 0), Handler)
-        self.address = f"127.0.0.1:{self._server.server_port}"
+        self._server = Server(("127.0.0.1", port), Handler)
+        self.port = self._server.server_port
+        self.address = f"127.0.0.1:{self.port}"
         _serve(self._server)
+
+    def _count(self, change: int) -> None:
+        with self._counting:
+            self.running += change
+
+    def cut(self) -> None:
+        """Killed: no longer there, and what it was sending ends in the middle."""
+        self.stop()
+        for connection in tuple(self._connections):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def stop(self) -> None:
         """No longer there: connections are refused."""
@@ -162,9 +194,19 @@ class Front:
 
     client: httpx.Client
     agent: Agent
-    engine: Engine
+    engines: list[Engine]
     port: int
     scratch: Path
+
+    @property
+    def engine(self) -> Engine:
+        """The first one, of most fronts the only one."""
+        return self.engines[0]
+
+    @property
+    def out(self) -> Path:
+        """Where the agent says which engines get nothing new."""
+        return self.scratch / "out"
 
     def ask(self, key: str | None = ANNA, **headers: str) -> httpx.Response:
         """One chat completion."""
@@ -185,16 +227,18 @@ def running_front(
     *,
     read_timeout_s: int = 20,
     key_seconds: int = KEY_SECONDS,
+    replicas: int = 1,
 ) -> Iterator[Front]:
     """nginx with the rendered configuration on a free port of loopback."""
     # Not below pytest's own folder: nginx's workers are another user, and that one is closed.
     scratch = Path(tempfile.mkdtemp(prefix="llm-fleet-front-"))
     scratch.chmod(0o755)
-    agent, engine, port = Agent(scratch / "agent.sock"), Engine(), free_port()
+    agent, port = Agent(scratch / "agent.sock"), free_port()
+    engines = [Engine() for _ in range(replicas)]
     (scratch / "hop.conf").write_text(f'proxy_set_header Authorization "Bearer {HOP}";\n')
     text = nginx_config(
         settings or FrontSettings(),
-        engines=[engine.address],
+        engines=[engine.address for engine in engines],
         chain=replace(chain(EngineSettings()), front_read_s=read_timeout_s),
         places=places(scratch, port),
         key_seconds=key_seconds,
@@ -204,13 +248,14 @@ def running_front(
     client = httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=10)
     try:
         wait_until(lambda: accepts(port))
-        yield Front(client, agent, engine, port, scratch)
+        yield Front(client, agent, engines, port, scratch)
     finally:
         client.close()
         process.terminate()
         process.wait(10)
         agent.stop()
-        engine.stop()
+        for engine in engines:
+            engine.stop()
         shutil.rmtree(scratch)
 
 
@@ -221,6 +266,7 @@ def places(scratch: Path, port: int) -> Places:
         scratch=str(scratch),
         hop=str(scratch / "hop.conf"),
         agent_socket=str(scratch / "agent.sock"),
+        out=str(scratch / "out"),
         access_log=str(scratch / "access.log"),
     )
 

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import socket
 import subprocess
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
 import pytest
 
 from provision.agent.cloud import Cloud
 from provision.agent.keys import KeyRing
+from provision.agent.out import Out
 from provision.agent.server import in_background, key_server, stop_listening
 from provision.config.environment import EngineSettings, FrontSettings
 from provision.config.timeouts import chain
 from provision.planning.keys import Keys, add
 from provision.render.front import OPEN_PATHS, nginx_config
-from tests.render.stubs import ANNA, BERT, HOP, Front, places, running_front, wait_until
+from tests.render.stubs import ANNA, BERT, HOP, Engine, Front, places, running_front, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -292,6 +296,149 @@ class TestLimits:
             assert (gone.status_code, gone.json()["error"]["code"]) == (502, "engine_unreachable")
 
 
+class TestSeveralEngines:
+    """One engine after the other is left out, while the host stays in the load balancer."""
+
+    @pytest.fixture
+    def two(self) -> Iterator[Front]:
+        with running_front(replicas=2) as front:
+            yield front
+
+    def served(self, front: Front, questions: int = 20) -> list[int]:
+        """How many of so many questions each engine gets."""
+        for engine in front.engines:
+            engine.seen.clear()
+        assert {front.ask().status_code for _ in range(questions)} == {200}
+        return [len(engine.seen) for engine in front.engines]
+
+    def leave_out(self, front: Front, *indexes: int) -> None:
+        Out(front.out).update(lambda _: indexes)
+
+    def test_who_is_out_gets_nothing_new_at_once(self, two: Front) -> None:
+        """With the very next request, both ways, and the agent is not asked."""
+        assert min(self.served(two)) > 0
+        asked = len(two.agent.asked)
+        for index in (0, 1):
+            self.leave_out(two, index)
+            expected = [20, 20]
+            expected[index] = 0
+            assert self.served(two) == expected
+            self.leave_out(two)
+            assert min(self.served(two)) > 0
+        assert len(two.agent.asked) == asked
+
+    def test_the_query_and_the_plain_spelling_arrive(self, two: Front) -> None:
+        """As before a single engine."""
+        _raw(two, f"GET /x/..//v1/%6dodels?a=b%20c HTTP/1.1\r\nAuthorization: Bearer {ANNA}\r\n")
+        self.leave_out(two, 0)
+        _raw(two, f"GET /v1/models HTTP/1.1\r\nAuthorization: Bearer {ANNA}\r\n")
+        paths = [seen.path for engine in two.engines for seen in engine.seen]
+        assert paths == ["/v1/models?a=b%20c", "/v1/models"]
+
+    def test_what_runs_there_goes_on(self, two: Front) -> None:
+        """A stream that began before its engine was left out comes to its end."""
+        self.leave_out(two, 1)
+        headers = {"Authorization": f"Bearer {ANNA}"}
+        path = "/v1/chat/completions"
+        with two.client.stream("POST", path, json={"stream": True}, headers=headers) as answer:
+            events = answer.iter_raw()
+            received = [next(events)]
+            self.leave_out(two, 0)
+            assert two.ask().status_code == 200
+            for _ in range(two.engine.script.chunks):
+                two.engine.script.go.release()
+            received += list(events)
+        assert b"".join(received) == b"data: 0\n\ndata: 1\n\ndata: 2\n\n"
+        assert len(two.engines[1].seen) == 1
+
+    def test_with_all_of_them_out_somebody_is_asked_all_the_same(self, two: Front) -> None:
+        """The host has left the load balancer then; whoever still comes gets what there is."""
+        self.leave_out(two, 0, 1)
+        assert min(self.served(two)) > 0
+
+    def test_one_that_is_gone_before_anybody_noticed_costs_no_answer(self, two: Front) -> None:
+        """Refused is not taken: the other one gets the request."""
+        two.engines[0].stop()
+        assert self.served(two) == [0, 20]
+        two.engines[0] = Engine(two.engines[0].port)
+        assert min(self.served(two)) > 0
+
+    def test_of_eight_any_two_may_be_out(self) -> None:
+        """One on purpose, and one that hangs."""
+        with running_front(replicas=8) as front:
+            self.leave_out(front, 2, 7)
+            counts = self.served(front, 60)
+            assert [index for index, count in enumerate(counts) if count == 0] == [2, 7]
+
+    def test_engines_are_changed_one_by_one_and_no_request_is_lost(self, two: Front) -> None:
+        """Left out, emptied, stopped, started anew, back: under load, whole and streamed."""
+        with asking(two, clients=6) as came:
+            for index in (0, 1):
+                self.leave_out(two, index)
+                wait_until(lambda one=two.engines[index]: one.running == 0)  # type: ignore[misc]
+                two.engines[index].cut()  # and the front's kept connections with it
+                before = len(came)
+                wait_until(lambda least=before + 60: len(came) >= least)  # type: ignore[misc]
+                two.engines[index] = _quick(Engine(two.engines[index].port))
+                self.leave_out(two)
+                wait_until(lambda one=two.engines[index]: len(one.seen) > 10)  # type: ignore[misc]
+        assert len(came) > 120
+        assert [problem for problem in came if problem] == []
+
+    def test_without_leaving_out_some_would_be_lost(self, two: Front) -> None:
+        """Or the test above would prove nothing: a stop in the middle cuts answers."""
+        with asking(two, clients=6) as came:
+            wait_until(lambda: two.engines[0].running > 0)
+            two.engines[0].cut()
+            wait_until(lambda: any(came))
+        assert any(came)
+
+
+@contextmanager
+def asking(front: Front, *, clients: int) -> Iterator[list[str]]:
+    """Clients that ask without a pause while the block runs; what was wrong with each answer."""
+    came: list[str] = []
+    ended = threading.Event()
+    for engine in front.engines:
+        _quick(engine)
+
+    def go_on() -> None:
+        headers = {"Authorization": f"Bearer {ANNA}"}
+        base = f"http://127.0.0.1:{front.port}"
+        with httpx.Client(base_url=base, trust_env=False, timeout=10, headers=headers) as http:
+            stream = False
+            while not ended.is_set():
+                stream = not stream
+                came.append(_problem(http, stream=stream))
+
+    threads = [threading.Thread(target=go_on) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield came
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
+
+
+def _problem(http: httpx.Client, *, stream: bool) -> str:
+    try:
+        answer = http.post("/v1/chat/completions", json={"model": "m", "stream": stream})
+    except httpx.HTTPError as error:
+        return repr(error)
+    if answer.status_code != 200:
+        return f"HTTP {answer.status_code}: {answer.text}"
+    whole = answer.text.endswith("data: 2\n\n") if stream else answer.json() == {"status": 200}
+    return "" if whole else f"cut: {answer.text}"
+
+
+def _quick(engine: Engine) -> Engine:
+    """An answer takes as long as it takes to send it, and 20 ms."""
+    engine.script.pause_s = 0.02
+    return engine
+
+
 def test_the_log_names_the_key_and_never_shows_it(front: Front) -> None:
     """One JSON line a request, with times; neither key nor query is in it."""
     before = len(front.log())
@@ -316,7 +463,10 @@ def test_the_log_names_the_key_and_never_shows_it(front: Front) -> None:
 
 
 def test_several_replicas_and_all_limits_pass_nginx_itself(tmp_path: Path) -> None:
-    """``nginx -t`` accepts eight replicas and the largest settings that a file may hold."""
+    """``nginx -t`` accepts eight replicas and the largest settings that a file may hold.
+
+    Each choice of engines that are out has its group, for any of the eight may be.
+    """
     text = nginx_config(
         FrontSettings(max_body_kib=102_400, requests_per_minute_per_key=1_000_000),
         engines=[f"198.18.97.{10 + index}:8000" for index in range(8)],
@@ -333,7 +483,7 @@ def test_several_replicas_and_all_limits_pass_nginx_itself(tmp_path: Path) -> No
 
     assert done.returncode == 0, done.stderr
     assert "warn" not in done.stderr
-    assert text.count("max_fails=0;") == 8
+    assert text.count("upstream engines") == 2**8
 
 
 class Secrets(Cloud):
