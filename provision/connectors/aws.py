@@ -11,6 +11,7 @@ from typing import Any
 from provision.config.environment import Environment
 from provision.connectors import stamped
 from provision.connectors.aws_client import AwsClients, code_of
+from provision.connectors.group import ScalingGroup
 from provision.connectors.protocols import Stamped, TargetHealth, TemporaryKeys, Written
 from provision.errors import CloudError, OutputsMissing
 from provision.facts import outputs as outputs_document
@@ -18,7 +19,6 @@ from provision.facts.inventory import Host, Inventory
 from provision.facts.outputs import Outputs
 from provision.secret import Secret
 
-_IN_SERVICE = ("InService", "Pending")  # Pending:Wait and Pending:Proceed too
 _FILTER_VALUES = 200  # EC2 takes no more values in one filter
 _NO_OBJECT = {"NoSuchKey", "404"}
 
@@ -29,6 +29,7 @@ class AwsCloud:
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
         self._aws = AwsClients(environment)
+        self._group = ScalingGroup(self._aws, lambda: self.outputs().asg_name)
 
     def outputs(self) -> Outputs:
         """The environment's outputs, read once. Raises OutputsMissing before ``pulumi up``."""
@@ -51,12 +52,14 @@ class AwsCloud:
 
     def inventory(self) -> Inventory:
         """Running hosts of the fleet's Auto Scaling group, with the keys that they published."""
-        names = self._group_members()
-        if not names:
+        members = self._group.members()
+        if not members.versions:
             return Inventory(())
         keys = self._host_keys()
-        hosts = [_host(found, keys) for found in self._instances(names)]
-        return Inventory(tuple(sorted(hosts)))
+        hosts = [
+            _host(found, keys, members.versions) for found in self._instances([*members.versions])
+        ]
+        return Inventory(tuple(sorted(hosts)), members.template)
 
     def target_health(self) -> tuple[TargetHealth, ...]:
         """The primary target group as the load balancer sees it."""
@@ -81,19 +84,19 @@ class AwsCloud:
 
     def suspend(self, processes: Sequence[str]) -> None:
         """Suspend these processes of the fleet's Auto Scaling group."""
-        self._processes("suspend_processes", processes)
+        self._group.suspend(processes)
 
     def resume(self, processes: Sequence[str]) -> None:
         """Resume these processes of the fleet's Auto Scaling group."""
-        self._processes("resume_processes", processes)
+        self._group.resume(processes)
 
     def suspended(self) -> frozenset[str]:
         """The processes of the fleet's Auto Scaling group that are suspended now."""
-        return frozenset(
-            process["ProcessName"]
-            for group in self._groups()
-            for process in group["SuspendedProcesses"]
-        )
+        return self._group.suspended()
+
+    def terminate(self, host: str) -> None:
+        """End the host (its name); the group brings another one in its place."""
+        self._group.terminate(host)
 
     def primary_weight(self) -> int | None:
         """The primary group's share of the traffic rule's weights, in percent, rounded."""
@@ -206,31 +209,6 @@ class AwsCloud:
         targets = [{"Id": host}]
         self._aws.call("elbv2", operation, f"{host} in {arn}", TargetGroupArn=arn, Targets=targets)
 
-    def _processes(self, operation: str, processes: Sequence[str]) -> None:
-        group = self.outputs().asg_name
-        self._aws.call(
-            "autoscaling",
-            operation,
-            group,
-            AutoScalingGroupName=group,
-            ScalingProcesses=list(processes),
-        )
-
-    def _groups(self) -> list[dict[str, Any]]:
-        name = self.outputs().asg_name
-        pages = self._aws.pages(
-            "autoscaling", "describe_auto_scaling_groups", name, AutoScalingGroupNames=[name]
-        )
-        return [group for page in pages for group in page["AutoScalingGroups"]]
-
-    def _group_members(self) -> list[str]:
-        return [
-            member["InstanceId"]
-            for group in self._groups()
-            for member in group["Instances"]
-            if member["LifecycleState"].startswith(_IN_SERVICE)
-        ]
-
     def _instances(self, names: Sequence[str]) -> Iterator[dict[str, Any]]:
         for start in range(0, len(names), _FILTER_VALUES):
             some = list(names[start : start + _FILTER_VALUES])
@@ -254,7 +232,9 @@ class AwsCloud:
         }
 
 
-def _host(found: dict[str, Any], keys: dict[str, tuple[str, ...]]) -> Host:
+def _host(
+    found: dict[str, Any], keys: dict[str, tuple[str, ...]], versions: dict[str, str]
+) -> Host:
     launched = found.get("LaunchTime")
     return Host(
         name=found["InstanceId"],
@@ -263,6 +243,7 @@ def _host(found: dict[str, Any], keys: dict[str, tuple[str, ...]]) -> Host:
         instance_type=found["InstanceType"],
         host_keys=keys.get(found["InstanceId"], ()),
         launched_at=launched.isoformat() if launched else "",
+        template=versions[found["InstanceId"]],
     )
 
 

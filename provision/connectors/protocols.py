@@ -138,6 +138,9 @@ class Cloud(Protocol):
     def suspended(self) -> frozenset[str]:
         """The processes of the fleet's Auto Scaling group that are suspended now."""
 
+    def terminate(self, host: str) -> None:
+        """End the host (its name); the group brings another one in its place."""
+
     def primary_weight(self) -> int | None:
         """The share of the traffic rule that goes to our own hosts, 0 to 100.
 

@@ -23,6 +23,7 @@ class Host:
     instance_type: str = ""
     host_keys: tuple[str, ...] = ()
     launched_at: str = ""  # ISO 8601, as EC2 says; "" unknown
+    template: str = ""  # the launch template's version that it was launched from; "" unknown
 
     def __str__(self) -> str:
         return self.name
@@ -30,9 +31,14 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """All hosts, in the order of their names."""
+    """All hosts, in the order of their names.
+
+    ``template`` is the launch template's version that the next host will be launched from, "" when
+    that is unknown.
+    """
 
     hosts: tuple[Host, ...]
+    template: str = ""
 
     def __iter__(self) -> Iterator[Host]:
         return iter(self.hosts)
@@ -47,7 +53,8 @@ class Inventory:
             if not any(_matches(host, pattern) for host in self.hosts):
                 known = ", ".join(host.name for host in self.hosts) or "none"
                 raise UsageError(f"no host matches {pattern!r}", hint=f"hosts are: {known}")
-        return Inventory(tuple(h for h in self.hosts if any(_matches(h, p) for p in wanted)))
+        chosen = tuple(h for h in self.hosts if any(_matches(h, p) for p in wanted))
+        return Inventory(chosen, self.template)
 
 
 def _matches(host: Host, pattern: str) -> bool:

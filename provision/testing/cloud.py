@@ -23,6 +23,9 @@ class FakeCloud:
         health: host -> target state, or a list of states told one after the other.
         after_register: host -> its states once it was registered (else healthy at once).
         stopped: suspended processes of the Auto Scaling group.
+        template: the launch template's version from which the group launches now.
+        replacements: hosts that the group launches in the place of those that are ended, one by
+            one, each with the target states that it goes through.
         weight: the primary's share of the traffic rule.
         failures: call name -> error to raise.
         log: every call that changes or hands out something, but ``put_if``: how often the holder
@@ -49,6 +52,8 @@ class FakeCloud:
         }
         self.health: dict[str, list[str]] = {}
         self.after_register: dict[str, list[str]] = {}
+        self.template = ""
+        self.replacements: list[tuple[Host, list[str]]] = []
         self.stopped: set[str] = set()
         self.weight: int | None = 100
         self.failures: dict[str, FleetError] = {}
@@ -65,7 +70,7 @@ class FakeCloud:
     def inventory(self) -> Inventory:
         """What the test gave."""
         self._fail("inventory")
-        return Inventory(self.hosts)
+        return Inventory(self.hosts, self.template)
 
     def target_health(self) -> tuple[TargetHealth, ...]:
         """Each host's next state; the last one stays."""
@@ -108,6 +113,18 @@ class FakeCloud:
         """``stopped``."""
         self._fail("suspended")
         return frozenset(self.stopped)
+
+    def terminate(self, host: str) -> None:
+        """The host is gone, and the next of ``replacements`` is there."""
+        self._fail("terminate")
+        with self._lock:
+            self.log.append(f"terminate {host}")
+            self.hosts = tuple(one for one in self.hosts if one.name != host)
+            self.health.pop(host, None)
+            if self.replacements and "Launch" not in self.stopped:
+                new, states = self.replacements.pop(0)
+                self.hosts = tuple(sorted((*self.hosts, new)))
+                self.health[new.name] = list(states)
 
     def primary_weight(self) -> int | None:
         """``weight``."""

@@ -53,6 +53,22 @@ def test_a_secret_that_nobody_provisioned() -> None:
         cloud.get_secret("other")
 
 
+def test_a_group_launches_what_the_test_prepared() -> None:
+    """In the place of a host that is ended, one by one, unless that is suspended."""
+    old, new, never = samples.hosts(3)
+    cloud = FakeCloud(samples.outputs(), (old,))
+    cloud.replacements = [(new, ["initial", "healthy"]), (never, ["healthy"])]
+    cloud.terminate(old.name)
+    assert [host.name for host in cloud.inventory()] == [new.name]
+    assert [one.state for one in (*cloud.target_health(), *cloud.target_health())] == [
+        "initial",
+        "healthy",
+    ]
+    cloud.suspend(("Launch",))
+    cloud.terminate(new.name)
+    assert len(cloud.inventory()) == 0
+
+
 def test_sleeping_moves_the_clock() -> None:
     """And takes no time."""
     clock = FakeClock(start=100.0)
