@@ -14,6 +14,7 @@ from provision.connectors.protocols import Clock, Cloud, Http, Shell, TemporaryK
 from provision.errors import HostError, KeysExpired, NotReady
 from provision.executor.calls import call_of
 from provision.executor.host_program import Say, follow
+from provision.executor.replaced import replacing
 from provision.executor.service import Traffic, ask, key_to_ask_with
 from provision.facts.inventory import Host
 from provision.planning import probe_key
@@ -32,9 +33,11 @@ from provision.planning.actions import (
     Run,
     SeedWeights,
     SetCurrent,
+    TerminateHost,
     UploadFiles,
     WaitInTraffic,
     WaitReady,
+    WaitReplaced,
 )
 from provision.planning.plan import Step
 from provision.planning.release import CURRENT, MANIFEST, Release, current_document
@@ -56,7 +59,8 @@ class Did:
 def changes(step: Step) -> bool:
     """Whether the step changes something; the others only wait and may be cut at any time."""
     return not isinstance(
-        step.action, WaitReady | WaitInTraffic | AskFront | AskThroughLoadBalancer | Bake
+        step.action,
+        WaitReady | WaitInTraffic | AskFront | AskThroughLoadBalancer | Bake | WaitReplaced,
     )
 
 
@@ -72,6 +76,9 @@ class Actions:
 
     def carry_out(self, step: Step, say: Say) -> Did:
         """Do *step*, telling *say* about its progress. Raises FleetError when it fails."""
+        if isinstance(step.action, TerminateHost | WaitReplaced):
+            cloud, clock, stopped = self._cloud, self._clock, self._stopped
+            return Did(replacing(step, cloud=cloud, clock=clock, stopped=stopped, say=say))
         if step.host is None:
             return self._on_environment(step)
         return self._on_host(step, step.host, say)

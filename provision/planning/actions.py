@@ -187,6 +187,24 @@ class AskThroughLoadBalancer:
 
 
 @dataclass(frozen=True, slots=True)
+class TerminateHost:
+    """End the step's host; the Auto Scaling group brings another one in its place."""
+
+
+@dataclass(frozen=True, slots=True)
+class WaitReplaced:
+    """Wait until *count* hosts are in traffic that are none of the *known* ones.
+
+    They must stay there for *bake_s*.
+    """
+
+    known: tuple[str, ...]
+    count: int
+    timeout_s: float
+    bake_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class SetCurrent:
     """Make the release the one that booting hosts take, after the one *before*."""
 
@@ -214,5 +232,7 @@ Action = (
     | EnterTraffic
     | Bake
     | AskThroughLoadBalancer
+    | TerminateHost
+    | WaitReplaced
     | SetCurrent
 )
