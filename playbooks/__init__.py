@@ -7,6 +7,7 @@ from playbooks.benchmark import benchmark
 from playbooks.deploy import deploy
 from playbooks.doctor import doctor
 from playbooks.history import history
+from playbooks.instance_refresh import instance_refresh
 from playbooks.logs import logs
 from playbooks.plan import plan
 from playbooks.rehearse import rehearse
@@ -22,6 +23,7 @@ ns = Collection(
     diff,
     doctor,
     history,
+    instance_refresh,
     logs,
     plan,
     rehearse,
