@@ -21,6 +21,7 @@ from provision.secret import Secret
 
 _FILTER_VALUES = 200  # EC2 takes no more values in one filter
 _NO_OBJECT = {"NoSuchKey", "404"}
+_NO_TARGET = "InvalidTarget"
 
 
 class AwsCloud:
@@ -79,8 +80,15 @@ class AwsCloud:
         self._targets("register_targets", host)
 
     def deregister(self, host: str) -> None:
-        """Take the host out of the primary target group; what it carries may end."""
-        self._targets("deregister_targets", host)
+        """Take the host out of the primary target group; what it carries may end.
+
+        No matter if it is not there.
+        """
+        try:
+            self._targets("deregister_targets", host)
+        except CloudError as error:
+            if code_of(error) != _NO_TARGET:
+                raise
 
     def suspend(self, processes: Sequence[str]) -> None:
         """Suspend these processes of the fleet's Auto Scaling group."""

@@ -41,6 +41,14 @@ _GONE = {
     "TargetGroupNotFound",
 }
 _BUSY = {"Throttling", "ThrottlingException", "RequestLimitExceeded", "SlowDown"}
+_CLOCK = {
+    "InvalidSignatureException",
+    "RequestInTheFuture",
+    "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
+}
+_IAM_NAMES = {"elbv2": "elasticloadbalancing"}
+_OTHER_RIGHTS = {"s3:list_objects_v2": "s3:ListBucket", "s3:head_object": "s3:GetObject"}
 
 
 class AwsClients:
@@ -172,6 +180,13 @@ def _message(error: Exception) -> str:
     return str(response.get("Error", {}).get("Message", ""))
 
 
+def _right(call: str) -> str:
+    """The IAM action behind a call: ``elasticloadbalancing:DeregisterTargets``."""
+    service, _, operation = call.partition(":")
+    words = "".join(word.capitalize() for word in operation.split("_"))
+    return _OTHER_RIGHTS.get(call) or f"{_IAM_NAMES.get(service, service)}:{words}"
+
+
 def _hint(error: Exception, code: str, call: str, login: str) -> str:
     by_type: tuple[tuple[type[Exception], str], ...] = (
         (NoCredentialsError, f"there are no AWS credentials here: {login}, or set AWS_PROFILE"),
@@ -181,7 +196,8 @@ def _hint(error: Exception, code: str, call: str, login: str) -> str:
     )
     by_code = (
         (_EXPIRED, f"the credentials have expired or are not known: {login}"),
-        (_DENIED, f"your role needs permission for {call} on it"),
+        (_DENIED, f"your role needs permission for {_right(call)} on it"),
+        (_CLOCK, "is this machine's clock right? AWS refuses one that is minutes off"),
         (_BUSY, "AWS asks for patience: run the same command again"),
         (_GONE, "it is gone or was never made: `pulumi up`"),
     )

@@ -127,7 +127,10 @@ class Cloud(Protocol):
         """Put the host (its name) into the primary target group; no matter if it is there."""
 
     def deregister(self, host: str) -> None:
-        """Take the host out of the primary target group; what it carries may end."""
+        """Take the host out of the primary target group; no matter if it is not there.
+
+        What it carries may end.
+        """
 
     def suspend(self, processes: Sequence[str]) -> None:
         """Suspend these processes of the fleet's Auto Scaling group."""

@@ -161,15 +161,50 @@ def test_target_health(cloud: AwsCloud) -> None:
         Name="/llm-fleet/test/outputs", Value=outputs.to_json(), Overwrite=True
     )
     assert [(one.host, one.state) for one in cloud.target_health()] == [(name, "healthy")]
+    cloud.deregister(name)
+    cloud.deregister(name)  # who is killed does it again
+    assert "healthy" not in [one.state for one in cloud.target_health()]
+    cloud.register(name)
+    assert [one.state for one in cloud.target_health()] == ["healthy"]
+
+
+@pytest.mark.parametrize(
+    ("operation", "right"),
+    [
+        ("deregister", "elasticloadbalancing:DeregisterTargets"),
+        ("register", "elasticloadbalancing:RegisterTargets"),
+        ("target_health", "elasticloadbalancing:DescribeTargetHealth"),
+    ],
+)
+def test_who_may_not_move_hosts_is_told_what_is_missing(
+    cloud: AwsCloud, monkeypatch: pytest.MonkeyPatch, operation: str, right: str
+) -> None:
+    """By the name that stands in an IAM policy."""
+
+    def deny(**_: Any) -> Any:
+        raise ClientError({"Error": {"Code": "AccessDenied"}}, operation)
+
+    for name in ("deregister_targets", "register_targets", "describe_target_health"):
+        monkeypatch.setattr(cloud._aws.client("elbv2"), name, deny)
+    with pytest.raises(CloudError) as denied:
+        getattr(cloud, operation)(*([] if operation == "target_health" else ["i-1"]))
+    assert denied.value.hint == f"your role needs permission for {right} on it"
 
 
 @pytest.mark.parametrize(
     ("error", "hint"),
     [
-        (ClientError({"Error": {"Code": "AccessDenied"}}, "GetObject"), "needs permission for s3:"),
+        (
+            ClientError({"Error": {"Code": "AccessDenied"}}, "GetObject"),
+            "permission for s3:GetObject on",
+        ),
         (ClientError({"Error": {"Code": "ExpiredToken"}}, "GetObject"), "`aws sso login`"),
         (ClientError({"Error": {"Code": "SlowDown"}}, "GetObject"), "run the same command again"),
         (ClientError({"Error": {"Code": "NoSuchBucket"}}, "GetObject"), "`pulumi up`"),
+        (
+            ClientError({"Error": {"Code": "RequestTimeTooSkewed"}}, "GetObject"),
+            "is this machine's clock right?",
+        ),
         (ClientError({"Error": {"Code": "Strange"}}, "GetObject"), "get-caller-identity"),
         (NoCredentialsError(), "no AWS credentials here"),
         (ProfileNotFound(profile="nope"), "aws.profile"),

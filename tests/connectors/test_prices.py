@@ -83,4 +83,5 @@ def test_a_refusal_names_the_permission(
     answers.refuse(service, operation, "AccessDeniedException")
     with pytest.raises(CloudError) as caught:
         asked(answers, source)
-    assert caught.value.hint == f"your role needs permission for {service}:{operation} on it"
+    right = "".join(word.capitalize() for word in operation.split("_"))
+    assert caught.value.hint == f"your role needs permission for {service}:{right} on it"

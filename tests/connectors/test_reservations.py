@@ -197,7 +197,7 @@ def test_a_dry_run_that_fails_says_what_is_missing(aws: Aws, desk: Reservations)
     """Rights, before any money moves."""
     sent = {**BUY, "DryRun": True}
     aws.refuse("purchase_reserved_instances_offering", sent, "UnauthorizedOperation", 403)
-    with pytest.raises(CloudError, match="permission for ec2:purchase_reserved"):
+    with pytest.raises(CloudError, match="permission for ec2:PurchaseReserved"):
         desk.dry_run(ORDER)
 
 

@@ -254,7 +254,7 @@ def test_one_source_that_is_refused_leaves_everything(fleet: Fleet, answers: Rec
     on_demand(answers)
     said = refresh(fleet, "--only", "on-demand,spot")
     assert said.code == 1
-    assert "your role needs permission for ec2:describe_spot_price_history" in said.err
+    assert "your role needs permission for ec2:DescribeSpotPriceHistory" in said.err
     assert not Path("prices").exists()
 
 
