@@ -14,6 +14,7 @@ from provision.connectors.protocols import Clock, Cloud, Http, Shell, TemporaryK
 from provision.errors import HostError, KeysExpired, NotReady
 from provision.executor.calls import call_of
 from provision.executor.host_program import Say, follow
+from provision.executor.leases import Leases
 from provision.executor.replaced import replacing
 from provision.executor.service import Traffic, ask, key_to_ask_with
 from provision.facts.inventory import Host
@@ -21,9 +22,11 @@ from provision.planning import probe_key
 from provision.planning.actions import (
     AcceptProbeKey,
     Action,
+    ApplyRelease,
     AskFront,
     AskThroughLoadBalancer,
     Bake,
+    BeginMaintenance,
     EnterTraffic,
     FreeFleet,
     HoldFleet,
@@ -73,6 +76,7 @@ class Actions:
         self._shell, self._http, self._cloud, self._clock = shell, http, cloud, clock
         self._stopped = stopped
         self._traffic = Traffic(cloud, clock)
+        self._leases = Leases(shell)
 
     def carry_out(self, step: Step, say: Say) -> Did:
         """Do *step*, telling *say* about its progress. Raises FleetError when it fails."""
@@ -121,26 +125,35 @@ class Actions:
                 return self._upload(host, files, folder)
             case WaitReady(release_id, timeout_s):
                 return self._wait_ready(host, release_id, timeout_s, say)
-            case WaitInTraffic() | LeaveTraffic() | EnterTraffic():
-                return self._move_traffic(host, step.action, say)
+            case WaitInTraffic() | BeginMaintenance() | LeaveTraffic() | EnterTraffic():
+                return self._come_and_go(host, step.action, say)
             case SeedWeights():
                 return self._seed(host, step.action, say)
             case action:
+                if isinstance(action, ApplyRelease):
+                    self._leases.renew(host, say)
                 report = follow(self._shell, host, self._command(action), say)
                 return Did(phases=report.phases)
 
-    def _move_traffic(
-        self, host: Host, action: WaitInTraffic | LeaveTraffic | EnterTraffic, say: Say
+    def _come_and_go(
+        self,
+        host: Host,
+        action: WaitInTraffic | BeginMaintenance | LeaveTraffic | EnterTraffic,
+        say: Say,
     ) -> Did:
         traffic, stopped = self._traffic, self._stopped
         match action:
+            case BeginMaintenance():
+                self._leases.begin(host, action, say)
             case WaitInTraffic(timeout_s):
                 traffic.wait(host, timeout_s=timeout_s, stopped=stopped)
-            case LeaveTraffic(timeout_s):
-                traffic.leave(host, timeout_s=timeout_s, stopped=stopped)
+            case LeaveTraffic(timeout_s, others):
+                traffic.leave(host, timeout_s=timeout_s, stopped=stopped, others=others)
             case EnterTraffic(timeout_s):
-                follow(self._shell, host, host_program.resume(), say)
-                traffic.enter(host, timeout_s=timeout_s, stopped=stopped)
+                # Registered first: whoever dies in between leaves a lease that ends.
+                traffic.enter(host)
+                self._leases.end(host, say)
+                traffic.wait(host, timeout_s=timeout_s, stopped=stopped)
         return Did()
 
     def _seed(self, host: Host, action: SeedWeights, say: Say) -> Did:

@@ -29,6 +29,7 @@ class Traffic:
         self._lock = threading.Lock()
         self._states: dict[str, tuple[str, str]] = {}
         self._read_at: float | None = None
+        self._leaving: set[str] = set()
 
     def wait(self, host: Host, *, timeout_s: float, stopped: Callable[[], bool]) -> None:
         """Return when the load balancer calls *host* healthy; HostError when it never does."""
@@ -47,8 +48,22 @@ class Traffic:
                 )
             self._clock.sleep(POLL_S)
 
-    def leave(self, host: Host, *, timeout_s: float, stopped: Callable[[], bool]) -> None:
-        """Take *host* out; return when nothing new is sent there, HostError when it still is."""
+    def leave(
+        self, host: Host, *, timeout_s: float, stopped: Callable[[], bool], others: int = 0
+    ) -> None:
+        """Take *host* out; return when nothing new is sent there, HostError when it still is.
+
+        A host that is healthy waits until at least *others* beside it are.
+        """
+        until = self._clock.monotonic() + timeout_s
+        while not self._may_leave(host.name, others):
+            if stopped() or self._clock.monotonic() >= until:
+                raise HostError(
+                    host.name,
+                    f"it serves, and fewer than {others} other host(s) do; it stays in traffic",
+                    hint="`fab status` shows what became of the others",
+                )
+            self._clock.sleep(POLL_S)
         self._cloud.deregister(host.name)
         until = self._clock.monotonic() + timeout_s
         while True:
@@ -64,19 +79,33 @@ class Traffic:
                 )
             self._clock.sleep(POLL_S)
 
-    def enter(self, host: Host, *, timeout_s: float, stopped: Callable[[], bool]) -> None:
-        """Put *host* in; return when it is healthy there, HostError when it never is."""
+    def enter(self, host: Host) -> None:
+        """Put *host* in; it gets traffic as soon as it passes the check."""
         self._cloud.register(host.name)
-        self.wait(host, timeout_s=timeout_s, stopped=stopped)
+        with self._lock:
+            self._leaving.discard(host.name)
+
+    def _may_leave(self, name: str, others: int) -> bool:
+        """Whether enough others are healthy; then it is counted as one that leaves."""
+        with self._lock:
+            self._read()
+            healthy = {host for host, (state, _) in self._states.items() if state == "healthy"}
+            if name in healthy and len(healthy - self._leaving - {name}) < others:
+                return False
+            self._leaving.add(name)
+            return True
 
     def _state(self, name: str) -> tuple[str, str]:
         with self._lock:
-            now = self._clock.monotonic()
-            if self._read_at is None or now - self._read_at >= POLL_S:
-                health = self._cloud.target_health()
-                self._states = {one.host: (one.state, one.reason) for one in health}
-                self._read_at = now
+            self._read()
             return self._states.get(name, ("not registered", ""))
+
+    def _read(self) -> None:
+        now = self._clock.monotonic()
+        if self._read_at is None or now - self._read_at >= POLL_S:
+            health = self._cloud.target_health()
+            self._states = {one.host: (one.state, one.reason) for one in health}
+            self._read_at = now
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,9 +138,13 @@ class BeginMaintenance:
 
 @dataclass(frozen=True, slots=True)
 class LeaveTraffic:
-    """Take the host out of the load balancer, and wait until it sends nothing new there."""
+    """Take the host out of the load balancer, and wait until it sends nothing new there.
+
+    One that is healthy there leaves only while at least *others* beside it are.
+    """
 
     timeout_s: float
+    others: int = 0
 
 
 @dataclass(frozen=True, slots=True)

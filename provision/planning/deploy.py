@@ -67,8 +67,7 @@ def plan_deploy(
         reasons = "\n".join(f"  {name}: {why}" for name, why in situation.unreachable.items())
         raise PlanError(f"no host can be reached\n{reasons}", hint="`fab doctor` finds the cause")
     moves = () if accept_downtime else tuple(_moves(target, situation))
-    if moves:
-        refuse_unseen(situation.unreachable)
+    refuse_unseen(moves, situation.unreachable)
     ease = eased(pace, situation)
     rolled = rollout(
         moves,
@@ -109,12 +108,24 @@ def plan_deploy(
 
 
 def _moves(target: Target, situation: Situation) -> Iterator[Move]:
-    """Hosts that serve another release now."""
+    """Hosts with an engine of another release, or one that will not serve by itself.
+
+    Also those out of traffic: they may be in it again before their turn comes.
+    """
     release = target.release
     for host in situation.reachable:
         facts = situation.facts[host.name]
-        if serves(host, situation) and facts.release != release.id:
-            yield Move(host, facts, True, release.id, _why(facts, release))
+        if facts.release is not None and not _comes_by_itself(facts, release):
+            why = _why(facts, release)
+            sent_to = host.name in situation.in_traffic
+            busy = serves(host, situation)
+            yield Move(host, facts, busy, release.id, why, sent_to=sent_to)
+
+
+def _comes_by_itself(facts: HostFacts, release: Release) -> bool:
+    agent = facts.agent or {}
+    well = agent.get("ready_for") == release.id or agent.get("state") in _ON_THE_WAY
+    return facts.release == release.id and well and not agent.get("maintenance")
 
 
 def _guard_token(target: Target, situation: Situation, secret: str) -> None:
@@ -202,6 +213,8 @@ def _why(facts: HostFacts, release: Release) -> str:
         return "runs nothing"
     if facts.release != release.id:
         return f"runs {facts.release}"
+    if (facts.agent or {}).get("maintenance"):
+        return "is away on purpose"
     state = (facts.agent or {}).get("state")
     return f"its engine is {state}" if state else "its agent does not answer"
 

@@ -76,8 +76,7 @@ def _restart(
             f"no host of {environment.name} runs a release{reasons}",
             hint="`fab deploy` brings one, `fab doctor` finds out why a host can't be reached",
         )
-    if moves:
-        refuse_unseen(situation.unreachable)
+    refuse_unseen(moves, situation.unreachable)
     ease = eased(pace, situation)
     model = environment.model.served_name or environment.model.name
     waves = rollout(

@@ -68,8 +68,7 @@ def plan_rollback(
         for name, facts in sorted(situation.facts.items())
         if not served(name, release.id, situation)
     ]
-    if moves:
-        refuse_unseen(situation.unreachable)
+    refuse_unseen(moves, situation.unreachable)
     ease = eased(pace, situation)
     waves = rollout(
         moves,

@@ -46,7 +46,8 @@ HELD = ("Launch", "Terminate", "ReplaceUnhealthy")
 class Move:
     """One host, and the release that it shall run; with *restart* also when it runs it already.
 
-    With *fetch* the host takes it from the bucket, for nobody uploads it.
+    With *fetch* the host takes it from the bucket, for nobody uploads it. One that is ready counts
+    as *in_traffic*, whether or not the load balancer calls it healthy (*sent_to*) at the moment.
     """
 
     host: Host
@@ -56,10 +57,11 @@ class Move:
     why: str
     restart: bool = False
     fetch: bool = False
+    sent_to: bool = True
 
     @property
     def away(self) -> bool:
-        """It gets no requests now, so changing it costs no capacity."""
+        """Nobody counts on it now, so changing it costs no capacity."""
         return not self.in_traffic
 
 
@@ -81,31 +83,35 @@ def rollout(
     *,
     serving: int,
     asked: Asked = ANYTHING,
+    whatever_serves: bool = False,
 ) -> tuple[Wave, ...]:
     """The waves in which *moves* happen; *serving* hosts get traffic now, in all of the fleet.
 
     Hosts that are away already come first, and serve then; after them one that serves alone, then
-    ``max_unavailable`` at a time. A wave begins only when all before it went well. Raises Refused
-    when fewer than ``min_healthy`` hosts would serve meanwhile.
+    ``max_unavailable`` at a time, each only when all before it went well. Raises Refused
+    when fewer than ``min_healthy`` hosts would serve meanwhile; *whatever_serves* says that it
+    shall be tried, for no host leaves traffic anyway before so many others are in it.
     """
     idle = [move for move in moves if move.away]
-    busy = [move for move in moves if not move.away]
-    _guard(busy, pace, serving + len(idle))
+    busy = sorted((move for move in moves if not move.away), key=lambda move: move.sent_to)
+    if not whatever_serves:
+        _guard(busy, pace, serving + len(idle))
     waves = []
     if idle:
         title = f"bring back {_names(idle)}: {serving} of {serving} keep serving"
-        waves.append(_wave(title, idle, environment, pace, asked))
+        waves.append(Wave(title, _wave(idle, environment, pace, asked)))
         serving += len(idle)
     for batch in _batches(busy, pace.max_unavailable):
         left = serving - len(batch)
         title = f"change {_names(batch)}: {left} of {serving} keep serving"
-        waves.append(_wave(title, batch, environment, pace, asked))
+        waves.append(Wave(title, _wave(batch, environment, pace, asked), needs_all=True))
     return tuple(waves)
 
 
-def refuse_unseen(unreachable: Mapping[str, str]) -> None:
-    """Raise Refused when a host can't be reached: nobody knows whether it serves or is coming."""
-    if unreachable:
+def refuse_unseen(moves: Sequence[Move], unreachable: Mapping[str, str]) -> None:
+    """Raise Refused when serving hosts move and another can't be reached: nobody knows whether that
+    one serves or is coming."""
+    if unreachable and not all(move.away for move in moves):
         reasons = "".join(f"\n  {name}: {why.splitlines()[0]}" for name, why in unreachable.items())
         raise Refused(
             f"serving hosts are changed only while all hosts can be seen{reasons}",
@@ -153,6 +159,7 @@ def move(
         why=why,
         restart=restart,
         fetch=release not in facts.releases,
+        sent_to=name in situation.in_traffic,
     )
 
 
@@ -218,30 +225,27 @@ def _batches(busy: Sequence[Move], size: int) -> Iterator[Sequence[Move]]:
 
 
 def _wave(
-    title: str, moves: Sequence[Move], environment: Environment, pace: Pace, asked: Asked
-) -> Wave:
-    steps = [step for move in moves for step in _steps(move, environment, pace, asked)]
-    return Wave(title, tuple(steps), needs_all=True)
+    moves: Sequence[Move], environment: Environment, pace: Pace, asked: Asked
+) -> tuple[Step, ...]:
+    return tuple(step for move in moves for step in _steps(move, environment, pace, asked))
 
 
 def _steps(move: Move, environment: Environment, pace: Pace, asked: Asked) -> Iterator[Step]:
     host, release = move.host, move.wanted
     ready_s = float(environment.health.ready_timeout_s)
     drain_s = pace.drain_s or float(chain(environment.engine).front_read_s)
-    if not move.away:
+    if move.facts.release is not None:  # also of who is away: it may come back before its turn
         # As long as it takes to leave and be emptied; a host that is longer without an operator
         # goes back into the load balancer by itself, which sends nothing before it is ready.
         lease = BeginMaintenance(LEAVE_TIMEOUT_S + drain_s + _MARGIN_S)
         yield Step(host, "mark as away on purpose", "ends by itself if nobody does", lease)
-        leave = LeaveTraffic(LEAVE_TIMEOUT_S)
+        leave = LeaveTraffic(LEAVE_TIMEOUT_S, others=pace.min_healthy)
         yield Step(host, "leave traffic", "before the engine is told anything", leave)
         state = (move.facts.agent or {}).get("state")
         if state not in _NOTHING_TO_EMPTY:
             reason = f"what runs may end, for {drain_s:.0f} s at most"
             yield Step(host, "wait until it is empty", reason, DrainHost(drain_s))
-    if _needs_start(move):
-        start = ApplyRelease(release, restart=move.restart, fetch=move.fetch)
-        yield Step(host, f"start {release}", move.why, start)
+    yield _start(move)
     yield Step(host, "wait until ready", "the agent warms the engine", WaitReady(release, ready_s))
     ask = AskFront(FRONT_TIMEOUT_S, asked.model, asked.chat)
     yield Step(host, "ask its own front", "whole and streamed, where nobody else can answer", ask)
@@ -252,10 +256,16 @@ def _steps(move: Move, environment: Environment, pace: Pace, asked: Asked) -> It
         yield Step(host, f"watch it for {pace.bake_s:.0f} s", reason, Bake(release, pace.bake_s))
 
 
-def _needs_start(move: Move) -> bool:
-    agent = move.facts.agent or {}
-    there = move.facts.release == move.wanted and agent.get("ready_for") == move.wanted
-    return move.restart or not there
+def _start(move: Move) -> Step:
+    """Also where nothing is to be started: who was killed may have left an apply that still runs,
+    and the host ends that before it takes up the next."""
+    agent, release = move.facts.agent or {}, move.wanted
+    there = move.facts.release == release and agent.get("ready_for") == release
+    action = ApplyRelease(release, restart=move.restart, fetch=move.fetch)
+    if there and not move.restart:
+        reason = "after whatever is still applied there"
+        return Step(move.host, f"settle on {release}", reason, action)
+    return Step(move.host, f"start {release}", move.why, action)
 
 
 def _names(moves: Sequence[Move], limit: int = 3) -> str:

@@ -91,19 +91,19 @@ def served(name: str, release: str, situation: Situation) -> bool:
 
 
 def serves(host: Host, situation: Situation) -> bool:
-    """Whether clients get answers from the host now."""
+    """Whether clients get answers from the host now, or in the next moment.
+
+    One that is ready and not in traffic yet will be; one that is marked as away is still called
+    healthy for some seconds, and will not be.
+    """
     facts = situation.facts[host.name]
-    if facts.release is None:
-        return False
     agent = facts.agent or {}
-    ready = agent.get("state") == "ready" and not agent.get("maintenance")
-    return host.name in situation.in_traffic or ready
+    if facts.release is None or agent.get("maintenance"):
+        return False
+    return host.name in situation.in_traffic or agent.get("state") == "ready"
 
 
 def serving(situation: Situation) -> frozenset[str]:
-    """Names of the hosts from which clients get answers now.
-
-    A host that is ready and not in traffic yet counts: it will be in the next moment.
-    """
+    """Names of the hosts that serve; one that can't be seen does while it is called healthy."""
     ready = {host.name for host in situation.reachable if serves(host, situation)}
-    return situation.in_traffic | ready
+    return (situation.in_traffic - situation.facts.keys()) | ready

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from provision.config.environment import Environment
 from provision.facts.host import HostFacts
 from provision.planning.actions import SetCurrent
 from provision.planning.intent import Intent
 from provision.planning.plan import Plan, Step, Wave
-from provision.planning.rollout import freed, grip, held, move, odd_hosts, rollout
+from provision.planning.rollout import eased, freed, grip, held, move, odd_hosts, rollout
 from provision.planning.situation import Situation, served, serving
 
 
@@ -25,9 +23,13 @@ def plan_return(environment: Environment, intent: Intent, situation: Situation) 
         release = _of_before(intent, name, facts)
         if release is not None and not served(name, release, situation):
             moves.append(move(situation, name, why="goes back", wanted=release))
-    # Whoever serves now may be the last one: going back must not be refused for that.
-    calm = replace(intent.pace, min_healthy=0)
-    waves = rollout(moves, environment, calm, serving=len(serving(situation)))
+    waves = rollout(
+        moves,
+        environment,
+        eased(intent.pace, situation),
+        serving=len(serving(situation)),
+        whatever_serves=True,
+    )
     processes = grip(situation)
     return Plan(
         title=f"bring {environment.name} back to what it ran",

@@ -150,13 +150,13 @@ class TestResume:
         ]
 
     def test_a_restart_brings_back_the_host_that_it_left_out(self) -> None:
-        """Restarted, and not yet in traffic: no second restart."""
+        """Restarted, and not yet in traffic: no second restart (an apply starts nothing anew)."""
         young = dict.fromkeys(NAMES, aged(OLD, 60.0))
         plan = resume(
             fleet(young, in_traffic=frozenset({"i-2", "i-3"})), run(RESTART), RESTART, None
         )
         assert plan.hosts == ("i-1",)
-        assert actions(plan, ApplyRelease) == []
+        assert actions(plan, ApplyRelease) == [("i-1", ApplyRelease(OLD))]
 
     def test_a_host_that_joined_is_not_restarted(self) -> None:
         """It is no part of what was meant."""

@@ -53,8 +53,9 @@ def test_what_a_serving_host_goes_through() -> None:
     ]
 
 
-def test_a_host_that_is_away_has_nothing_to_leave() -> None:
-    """It comes first, for it costs no capacity."""
+def test_a_host_that_is_away_comes_first() -> None:
+    """It costs no capacity. It leaves traffic all the same: who knows how it came to be away, and
+    when it comes back by itself?"""
     waves = rollout(moves(2, away=1), ENVIRONMENT, Pace(bake_s=0), serving=2)
     assert [wave.title for wave in waves] == [
         "bring back i-3: 2 of 2 keep serving",
@@ -62,6 +63,9 @@ def test_a_host_that_is_away_has_nothing_to_leave() -> None:
         "change i-2: 2 of 3 keep serving",
     ]
     assert shown(waves[:1]) == [
+        "i-3 | mark as away on purpose",
+        "i-3 | leave traffic",
+        "i-3 | wait until it is empty",
         f"i-3 | start {NEW}",
         "i-3 | wait until ready",
         "i-3 | ask its own front",
@@ -70,15 +74,41 @@ def test_a_host_that_is_away_has_nothing_to_leave() -> None:
 
 
 def test_a_host_that_only_lost_its_traffic_is_not_started_anew() -> None:
-    """What an operator left behind who died between start and traffic."""
+    """What an operator left behind who died between start and traffic. The host is told once more
+    what it shall run: another apply of that operator may still wait or work there."""
     (move,) = moves(0, away=1)
     there = replace(move, facts=samples.serving(NEW))
     waves = rollout([there], ENVIRONMENT, Pace(bake_s=0), serving=0)
-    assert shown(waves) == [
+    assert shown(waves)[3:] == [
+        f"i-1 | settle on {NEW}",
         "i-1 | wait until ready",
         "i-1 | ask its own front",
         "i-1 | enter traffic",
     ]
+
+
+def test_a_host_without_a_release_has_nothing_to_leave() -> None:
+    """No engine of it was ever in traffic, and the host program may not be there yet."""
+    (move,) = moves(0, away=1)
+    bare = replace(move, facts=samples.facts())
+    waves = rollout([bare], ENVIRONMENT, Pace(bake_s=0), serving=0)
+    assert shown(waves)[0] == f"i-1 | start {NEW}"
+
+
+def test_a_host_that_nobody_is_sent_to_goes_before_those_that_serve() -> None:
+    """It is ready, and perhaps in traffic in the next moment; perhaps not."""
+    first, second = moves(2)
+    waves = rollout([first, replace(second, sent_to=False)], ENVIRONMENT, Pace(), serving=2)
+    assert [wave.title for wave in waves] == [
+        "change i-2: 1 of 2 keep serving",
+        "change i-1: 1 of 2 keep serving",
+    ]
+
+
+def test_nobody_leaves_before_enough_others_serve() -> None:
+    """Also when somebody died since the plan was made."""
+    (wave,) = rollout(moves(1), ENVIRONMENT, Pace(min_healthy=2), serving=3)
+    assert wave.steps[1].action == LeaveTraffic(60.0, others=2)
 
 
 def test_a_restart_starts_what_runs_already() -> None:
@@ -153,6 +183,8 @@ def test_capacity_is_never_below_what_was_asked_for(
     entered = [s.host for w in waves for s in w.steps if isinstance(s.action, EnterTraffic)]
     assert sorted(entered) == sorted(move.host for move in everybody)
     for wave in waves:
+        if wave.title.startswith("bring back"):
+            continue  # they cost nothing
         leaving = sum(isinstance(step.action, LeaveTraffic) for step in wave.steps)
         assert wave.needs_all
         assert leaving <= max_unavailable

@@ -67,13 +67,17 @@ def test_a_release_that_the_host_threw_away_comes_from_the_bucket() -> None:
 
 
 def test_a_host_that_only_left_traffic_comes_back() -> None:
-    """Its engine was never told anything."""
+    """Its engine was told nothing yet; but it may still be, by an apply that nobody waits for."""
     mark = {"since": 1.0, "until": 2.0, "why": "a rollout"}
     agent = {"state": "ready", "ready_for": OLD, "maintenance": mark}
     away = {**fleet().facts, "i-1": replace(samples.serving(OLD), agent=agent)}
     now = fleet(in_traffic=frozenset({"i-2", "i-3"}), facts=away)
     plan = back(now, pace=Pace(bake_s=0))
     assert [s.summary for w in plan for s in w.steps if s.host] == [
+        "mark as away on purpose",
+        "leave traffic",
+        "wait until it is empty",
+        f"settle on {OLD}",
         "wait until ready",
         "ask its own front",
         "enter traffic",

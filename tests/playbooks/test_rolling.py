@@ -45,6 +45,7 @@ class TestRollingRestart:
         assert calls(serving, "i-1") == [
             "maintain --lease 330 --why 'an operator'\"'\"'s rollout'",
             "drain --timeout 150",
+            "maintain --lease 330 --why 'an operator'\"'\"'s rollout'",
             f"apply --release {OLD} --restart",
             f"wait --release {OLD} --timeout 1200",
             "ask --timeout 60",
