@@ -35,9 +35,7 @@ ELSEWHERE = {
     "provision.gateway": "the gateway",
 }
 # One front asks both for keys, so both answer with the same code; it ships in the gateway's image.
-GATEWAY_TAKES_ALONG = {
-    f"provision.agent.{name}" for name in ("errors", "hop", "keys", "paths", "server", "system")
-}
+GATEWAY_TAKES_ALONG = {f"provision.agent.{name}" for name in ("errors", "keys", "server", "system")}
 WINGS = {
     ("provision.planning", "provision.connectors"),
     ("provision.connectors", "provision.planning"),

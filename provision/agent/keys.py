@@ -10,13 +10,19 @@ import hmac
 import json
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Dict, Mapping, Optional
+from typing import Any, Dict, Mapping, Optional, Protocol
 
-from provision.agent.cloud import Cloud
 from provision.agent.errors import AgentError
 from provision.agent.system import read_json, write_json
 
 _SCHEME = "bearer "
+
+
+class Secrets(Protocol):
+    """Where secrets are. Raises AgentError when it can't be reached."""
+
+    def secret(self, name: str) -> Optional[str]:
+        """A secret's text, None when it has none."""
 
 
 class KeyRing:
@@ -38,7 +44,7 @@ class KeyRing:
         """How many keys there are."""
         return len(self._keys or {})
 
-    def sync(self, cloud: Cloud, secret: str, now: float) -> None:
+    def sync(self, cloud: Secrets, secret: str, now: float) -> None:
         """Fetch the keys; on any trouble keep the ones there are and say why in ``problem``."""
         try:
             keys = parse(cloud.secret(secret))
