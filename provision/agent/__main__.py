@@ -20,15 +20,18 @@ from provision.agent.engine import Engine
 from provision.agent.errors import AgentError, Stopped
 from provision.agent.events import Events
 from provision.agent.host import Host
+from provision.agent.leave_out import leave_out
 from provision.agent.leaving import refuse
 from provision.agent.maintenance import Maintenance
 from provision.agent.metadata import Metadata
+from provision.agent.one_engine import OneEngine
+from provision.agent.options import parser
 from provision.agent.paths import Paths
 from provision.agent.serve import Agent
 from provision.agent.settings import AgentSettings, HostSettings
 from provision.agent.signals import interruptible
 from provision.agent.system import SystemClock, read_json, run
-from provision.agent.wait import ask_status, wait
+from provision.agent.wait import ask_status, of_replica, wait
 
 _LAST_LINES = 40
 _ONLY_ASKS = ("status", "wait", "ask", "bake", "prove-gpu")
@@ -37,7 +40,7 @@ _FOR_THOSE_WHO_STAY = ("apply", "maintain", "drain", "resume", "wait", "bake", "
 
 def main(arguments: Optional[List[str]] = None) -> int:
     """Run one command; its exit code is 0, or 1 after a ``failed`` event."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     paths, clock = Paths(), SystemClock()
     file = None if options.command in _ONLY_ASKS else paths.events
     events = Events(clock, stream=sys.stdout, file=file)
@@ -57,41 +60,6 @@ def main(arguments: Optional[List[str]] = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="host.pyz", description="llm-fleet on this host")
-    commands = parser.add_subparsers(dest="command", required=True)
-    apply = commands.add_parser("apply", help="bring a release onto this host")
-    apply.add_argument("--release", required=True)
-    apply.add_argument("--fetch", action="store_true", help="take its folder from the bucket")
-    apply.add_argument("--restart", action="store_true", help="start its containers anew")
-    away = commands.add_parser("maintain", help="take no traffic for a while; again renews it")
-    away.add_argument("--lease", type=float, required=True, help="seconds until it ends by itself")
-    away.add_argument("--why", required=True)
-    empty = commands.add_parser("drain", help="wait until no engine has anything to do")
-    empty.add_argument("--quiet", type=float, default=2.0, help="seconds without any work")
-    empty.add_argument("--timeout", type=float, required=True, help="seconds")
-    commands.add_parser("resume", help="end the maintenance")
-    watched = commands.add_parser("bake", help="watch that it stays ready for a release")
-    watched.add_argument("--release", required=True)
-    watched.add_argument("--seconds", type=float, required=True)
-    follow = commands.add_parser("wait", help="follow until the agent is ready for a release")
-    follow.add_argument("--release", required=True)
-    follow.add_argument("--timeout", type=float, default=1200.0, help="seconds")
-    asked = commands.add_parser("ask", help="ask this host's front; the key on stdin")
-    asked.add_argument("--model", help="default: what the current release is called")
-    asked.add_argument("--completion", action="store_true", help="a base model: no messages")
-    asked.add_argument("--timeout", type=float, required=True, help="seconds")
-    commands.add_parser("status", help="the agent's status document")
-    commands.add_parser("seed-weights", help="model hub -> cache and bucket; request on stdin")
-    commands.add_parser("mirror", help="images -> the account's registry; request on stdin")
-    prove = commands.add_parser("prove-gpu", help="are the GPUs visible inside a container?")
-    prove.add_argument("--image", required=True)
-    prove.add_argument("--count", type=int, required=True)
-    commands.add_parser("boot", help="what a host does on every boot")
-    commands.add_parser("serve", help="the agent")
-    return parser
-
-
 def host(paths: Paths, events: Events) -> Host:
     """This host, as ``host.json`` describes it."""
     settings = HostSettings.parse(read_json(paths.host_json))
@@ -108,22 +76,26 @@ def host(paths: Paths, events: Events) -> Host:
 
 
 def _apply(options: argparse.Namespace, paths: Paths, events: Events) -> None:
+    here = host(paths, events)
+    whole = Apply(here).release
+    change = whole if options.replica is None else OneEngine(here, options.replica).apply
     with interruptible():
-        Apply(host(paths, events)).release(
-            options.release, fetch=options.fetch, recreate=options.restart
-        )
+        change(options.release, fetch=options.fetch, recreate=options.restart)
 
 
 def _maintain(options: argparse.Namespace, paths: Paths, events: Events) -> None:
-    mark = Maintenance(paths.maintenance).begin(
-        SystemClock().now(), lease_s=options.lease, why=options.why
-    )
-    events.emit("maintenance", **asdict(mark))
+    now, replica = SystemClock().now(), options.replica
+    if replica is None:
+        mark = Maintenance(paths.maintenance).begin(now, lease_s=options.lease, why=options.why)
+    else:
+        status = ask_status()
+        mark = leave_out(paths, status, replica, now=now, lease_s=options.lease, why=options.why)
+    events.emit("maintenance", **asdict(mark), **_which(options))
 
 
 def _drain(options: argparse.Namespace, paths: Paths, events: Events) -> None:
     clock = SystemClock()
-    engines = engines_of(paths, clock)
+    engines = engines_of(paths, clock, options.replica)
     drain(
         lambda: [engine.metrics() for engine in engines],
         quiet_s=options.quiet,
@@ -133,21 +105,39 @@ def _drain(options: argparse.Namespace, paths: Paths, events: Events) -> None:
     )
 
 
-def _resume(_: argparse.Namespace, paths: Paths, events: Events) -> None:
-    events.emit("resumed", was_away=Maintenance(paths.maintenance).end())
+def _resume(options: argparse.Namespace, paths: Paths, events: Events) -> None:
+    replica = options.replica
+    path = paths.maintenance if replica is None else paths.maintenance_of(replica)
+    events.emit("resumed", was_away=Maintenance(path).end(), **_which(options))
+
+
+def _which(options: argparse.Namespace) -> Dict[str, Any]:
+    """Which engine it is about, for an event; nothing when it is about the host."""
+    return {} if options.replica is None else {"replica": options.replica}
 
 
 def _bake(options: argparse.Namespace, paths: Paths, events: Events) -> None:
-    clock = SystemClock()
-    bake_on(paths, options.release, options.seconds, ask=ask_status, clock=clock, events=events)
+    bake_on(
+        paths,
+        options.release,
+        options.seconds,
+        replica=options.replica,
+        ask=ask_status,
+        clock=SystemClock(),
+        events=events,
+    )
 
 
-def engines_of(paths: Paths, clock: SystemClock) -> List[Engine]:
-    """The engines of the current release, none when there is no release."""
+def engines_of(paths: Paths, clock: SystemClock, index: Optional[int] = None) -> List[Engine]:
+    """The engines of the current release, or the one *index*; none when there is no release."""
     if paths.current_release() is None:
         return []
     settings, secret = current_settings(paths), hop.read(paths)
-    return [Engine(replica.port, settings.model, secret, clock) for replica in settings.replicas]
+    return [
+        Engine(replica.port, settings.model, secret, clock)
+        for replica in settings.replicas
+        if index in (None, replica.index)
+    ]
 
 
 def current_settings(paths: Paths) -> AgentSettings:
@@ -159,16 +149,16 @@ def current_settings(paths: Paths) -> AgentSettings:
 
 
 def _wait(options: argparse.Namespace, _paths: Paths, events: Events) -> None:
-    docker = Docker(run)
+    docker, replica = Docker(run), options.replica
 
     def last_lines() -> List[str]:
-        lines = docker.logs(f"{ENGINE_PREFIX}0", tail=_LAST_LINES)
+        lines = docker.logs(f"{ENGINE_PREFIX}{replica or 0}", tail=_LAST_LINES)
         return engine_log.trouble(lines)
 
     wait(
         options.release,
         options.timeout,
-        ask=ask_status,
+        ask=ask_status if replica is None else of_replica(ask_status, replica),
         engine_log=last_lines,
         clock=SystemClock(),
         events=events,

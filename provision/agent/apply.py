@@ -8,21 +8,18 @@ next apply (the agent's own, if nobody else comes) finishes or goes back.
 from __future__ import annotations
 
 import shutil
-import socket
 from pathlib import Path
-from typing import List, Optional
+from typing import Optional
 
-from provision.agent import cache, hop, images, units, weights
+from provision.agent import units
 from provision.agent.containers import Containers
 from provision.agent.errors import AgentError, Stopped
-from provision.agent.events import Percent
-from provision.agent.fetch import fetch_release
 from provision.agent.host import Host
 from provision.agent.lock import held
-from provision.agent.manifest import Manifest, intact, verified
-from provision.agent.settings import AgentSettings
+from provision.agent.manifest import Manifest
+from provision.agent.prepare import Prepare
 from provision.agent.signals import interruptible
-from provision.agent.system import read_json, write_atomic, write_json
+from provision.agent.system import write_atomic, write_json
 
 FRONT_PORT = 8000
 KEPT_RELEASES = 5
@@ -38,6 +35,7 @@ class Apply:
         self._events = host.events
         self._restart_agent = restart_agent
         self._containers = Containers(host.paths, host.docker, host.clock, host.events)
+        self._prepare = Prepare(host)
 
     def release(
         self,
@@ -57,72 +55,20 @@ class Apply:
 
     def while_held(self, release_id: str, *, fetch: bool, recreate: bool = False) -> bool:
         """:meth:`release` for whoever holds the host's lock already."""
-        manifest = self._folder(release_id, fetch=fetch)
-        mounted_now = self._prepare(manifest)
-        if not (recreate or mounted_now) and self._as_wanted(manifest):
+        manifest = self._prepare.folder(release_id, fetch=fetch)
+        replicas = self._prepare.settings(release_id).replicas
+        ports = [FRONT_PORT, *(replica.port for replica in replicas)]
+        mounted_now = self._prepare.everything(manifest, ports)
+        recreate = recreate or mounted_now
+        if not recreate and self._as_wanted(manifest):
             self._paths.booted.touch()
             self._events.emit("unchanged", release=release_id)
             return False
-        self._swap(manifest)
-        self._prune()
+        self._swap(manifest, recreate=recreate)
+        prune(self._host)
         self._paths.booted.touch()
         self._events.emit("applied", release=release_id, phases=self._events.phases)
         return True
-
-    def _folder(self, release_id: str, *, fetch: bool) -> Manifest:
-        folder = self._paths.release(release_id)
-        with self._events.phase("verify"):
-            if fetch and not intact(folder, release_id):
-                fetch_release(self._host.cloud, self._paths, release_id)
-            if not folder.is_dir():
-                raise AgentError(
-                    f"release {release_id} is not on this host", hint="use --fetch, or deploy again"
-                )
-            return verified(folder, release_id)
-
-    def _prepare(self, manifest: Manifest) -> bool:
-        """Everything before the swap; True when the cache was mounted now."""
-        host = self._host
-        hop.ensure(self._paths)
-        with self._events.phase("cache"):
-            mounted_now = cache.ensure(host)
-        with self._events.phase("weights"):
-            self._weights(manifest)
-        with self._events.phase("pull"):
-            images.ensure(host.docker, host.cloud, manifest.images, scratch=self._paths.run)
-        host.docker.compose()
-        self._ports_free(manifest)
-        return mounted_now
-
-    def _weights(self, manifest: Manifest) -> None:
-        if not manifest.model_folder:
-            return
-        folder = self._paths.cache / manifest.model_folder
-        if manifest.weights_prefix:
-            report = Percent(self._events)
-            weights.ensure(self._host.cloud, folder, manifest.weights_prefix, progress=report)
-        elif not folder.is_dir():
-            raise AgentError(f"the model's folder {folder} is not there", hint="seed the weights")
-
-    def _ports_free(self, manifest: Manifest) -> None:
-        """Raise AgentError when somebody else listens on a port that the release needs."""
-        own = set(self._host.docker.names())
-        for port in [FRONT_PORT, *self._engine_ports(manifest)]:
-            if _bindable(port):
-                continue
-            holder = self._host.docker.publishing(port)
-            if holder in own:
-                continue
-            raise AgentError(
-                f"port {port} is taken by {f'container {holder}' if holder else 'another process'}",
-                hint=f"`ss -ltnp 'sport = :{port}'` shows it; end it and apply again",
-            )
-
-    def _engine_ports(self, manifest: Manifest) -> List[int]:
-        return [replica.port for replica in self._agent_settings(manifest).replicas]
-
-    def _agent_settings(self, manifest: Manifest) -> AgentSettings:
-        return AgentSettings.parse(read_json(self._paths.release(manifest.release) / "agent.json"))
 
     def _as_wanted(self, manifest: Manifest) -> bool:
         """The release is current, whole, and its containers run."""
@@ -130,17 +76,18 @@ class Apply:
         return (
             self._paths.current_release() == manifest.release
             and not self._paths.journal.exists()
+            and not self._paths.journals_of_engines()
             and not units.changed(self._paths, folder)
             and not self._program_differs(folder)
-            and self._containers.run_from(folder, self._agent_settings(manifest).replicas)
+            and self._containers.run_from(folder, self._prepare.settings(manifest.release).replicas)
         )
 
-    def _swap(self, manifest: Manifest) -> None:
+    def _swap(self, manifest: Manifest, *, recreate: bool) -> None:
         old = self._paths.current_release()
         with interruptible() as signals:
             try:
                 write_json(self._paths.journal, {"from": old, "to": manifest.release})
-                self._bring_up(manifest.release, manifest.compose_grace_s)
+                self._bring_up(manifest.release, manifest.compose_grace_s, recreate=recreate)
                 self._note_waterfall(manifest.release)
                 if self._restart_agent:
                     units.restart_agent(self._host.run)
@@ -148,18 +95,23 @@ class Apply:
                 signals.ignore()
                 self._go_back(old, manifest, error)
                 raise
+            for journal in self._paths.journals_of_engines():
+                journal.unlink()  # whatever was half done there is done now
             self._paths.journal.unlink()
 
     def _note_waterfall(self, release_id: str) -> None:
         write_json(self._paths.waterfall, {"release": release_id, "phases": self._events.phases})
 
-    def _bring_up(self, release_id: str, grace_s: float) -> None:
+    def _bring_up(self, release_id: str, grace_s: float, *, recreate: bool = False) -> None:
+        """Start the release. Engines that run from it stay, unless it wants other units."""
         folder = self._paths.release(release_id)
+        changed = units.changed(self._paths, folder)
+        kept = [] if recreate or changed else self._containers.engines_from(folder)
         with self._events.phase("stop"):
-            self._containers.stop(grace_s)
+            self._containers.stop(grace_s, keep=kept)
         with self._events.phase("start"):
             self._install_program(folder)
-            units.install(self._paths, self._host.run, units.changed(self._paths, folder))
+            units.install(self._paths, self._host.run, changed)
             self._point_current_to(release_id)
             self._host.docker.up(folder)
 
@@ -195,26 +147,19 @@ class Apply:
         link.symlink_to(Path("releases") / release_id)
         link.replace(self._paths.current)
 
-    def _prune(self) -> None:
-        """Keep the newest releases, and always the current one."""
-        current = self._paths.current_release()
-        current_folder = self._paths.release(current) if current else None
-        if current_folder is not None:
-            current_folder.touch()
-        folders = sorted(
-            (path for path in self._paths.releases.iterdir() if path.is_dir()),
-            key=lambda path: path.stat().st_mtime,
-            reverse=True,
-        )
-        for folder in folders[KEPT_RELEASES:]:
+
+def prune(host: Host) -> None:
+    """Keep the newest releases, and always the current one and those that engines run from."""
+    current = host.paths.current_release()
+    if current is not None:
+        host.paths.release(current).touch()
+    found = host.docker.containers(host.docker.names()).values()
+    used = {Path(one.release_folder).name for one in found if one.release_folder}
+    folders = sorted(
+        (path for path in host.paths.releases.iterdir() if path.is_dir()),
+        key=lambda path: path.stat().st_mtime,
+        reverse=True,
+    )
+    for folder in folders[KEPT_RELEASES:]:
+        if folder.name not in used:
             shutil.rmtree(folder)
-
-
-def _bindable(port: int) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("0.0.0.0", port))  # noqa: S104 - only asks whether it is free
-        except OSError:
-            return False
-        return True

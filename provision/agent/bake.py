@@ -13,7 +13,7 @@ from provision.agent.metrics import Served
 from provision.agent.paths import Paths
 from provision.agent.settings import AgentSettings
 from provision.agent.system import read_json
-from provision.agent.wait import AskStatus
+from provision.agent.wait import AskStatus, of_replica
 
 _STEP_S = 1.0
 _SILENT_S = 15.0
@@ -42,18 +42,23 @@ def bake_on(
     release: str,
     seconds: float,
     *,
+    replica: Optional[int] = None,
     ask: AskStatus,
     clock: Clock,
     events: Events,
 ) -> None:
-    """Bake *release* on this host by what is known of it; then it is the one to measure by."""
+    """Bake *release* on this host, or on one *replica* of it, by what is known of it.
+
+    Then it is the one to measure by.
+    """
     settings = AgentSettings.parse(read_json(paths.release(release) / "agent.json"))
     before = Before(paths.before)
+    indexes = [one.index for one in settings.replicas] if replica is None else [replica]
     status = bake(
         release,
         seconds,
-        limits=limits_of(settings, before.served(settings.layout)),
-        ask=ask,
+        limits=limits_of(settings, before.served(settings.layout), indexes),
+        ask=ask if replica is None else of_replica(ask, replica),
         clock=clock,
         events=events,
     )
@@ -65,11 +70,16 @@ def bake_on(
         LastGood(paths.last_good).remember(proof)
 
 
-def limits_of(settings: AgentSettings, before: Mapping[int, Served]) -> Limits:
-    """The limits of a release's settings. All engines must be known of *before*, or none counts."""
+def limits_of(
+    settings: AgentSettings, before: Mapping[int, Served], indexes: Sequence[int]
+) -> Limits:
+    """The limits of a release's settings, for the engines *indexes*.
+
+    All of them must be known of *before*, or none counts.
+    """
     total: Optional[Served] = Served()
-    for replica in settings.replicas:
-        one = before.get(replica.index)
+    for index in indexes:
+        one = before.get(index)
         total = total.plus(one) if total is not None and one is not None else None
     return Limits(settings.bake.max_error_share, settings.warmup.slowdown, total)
 

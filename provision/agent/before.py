@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Deque, Dict, Mapping, Optional, Tuple
+from typing import Any, Deque, Dict, Optional, Tuple
 
 from provision.agent.errors import AgentError
 from provision.agent.metrics import Served
@@ -44,8 +45,23 @@ class Window:
         return self._looks[-1][1].since(self._looks[0][1])
 
 
+@dataclass(frozen=True)
+class _Entry:
+    """What one engine served before the maintenance that began at ``since``."""
+
+    since: float
+    layout: str
+    served: Optional[Served]
+
+    @staticmethod
+    def parse(document: Dict[str, Any]) -> _Entry:
+        served = document["served"]
+        parsed = None if served is None else Served.parse(served)
+        return _Entry(float(document["since"]), str(document["layout"]), parsed)
+
+
 class Before:
-    """What the engines served before the maintenance that began last, in a file."""
+    """What each engine served before the maintenance that began last, in a file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -53,32 +69,29 @@ class Before:
     def note(self, since: float, layout: str, index: int, served: Optional[Served]) -> None:
         """Write down one engine, once for the maintenance that began at *since*."""
         with _WRITING:
-            known = self._document()
-            if known.get("since") != since or known.get("layout") != layout:
-                known = {"since": since, "layout": layout, "replicas": {}}
-            if str(index) not in known["replicas"]:
-                known["replicas"][str(index)] = None if served is None else served.to_json()
-                write_json(self._path, known)
+            known = self._known()
+            if index in known and known[index].since == since:
+                return
+            known[index] = _Entry(since, layout, served)
+            write_json(self._path, {str(number): asdict(entry) for number, entry in known.items()})
 
     def served(self, layout: str) -> Dict[int, Served]:
-        """By replica; nothing when it was another *layout*, or nobody knows."""
-        known = self._document()
-        if not layout or known.get("layout") != layout:
-            return {}
-        replicas: Mapping[str, Optional[Mapping[str, float]]] = known["replicas"]
-        return {int(index): Served.parse(one) for index, one in replicas.items() if one is not None}
+        """By replica; those of another *layout*, or of which nobody knows, are left out."""
+        entries = self._known().items() if layout else ()
+        return {
+            index: entry.served
+            for index, entry in entries
+            if entry.layout == layout and entry.served is not None
+        }
 
     def forget(self) -> None:
         """It was compared: the next bake is about another time."""
         self._path.unlink(missing_ok=True)
 
-    def _document(self) -> Dict[str, Any]:
-        """What is written there; nothing when it can't be read, so that it is written anew."""
+    def _known(self) -> Dict[int, _Entry]:
+        """By replica; nothing when it can't be read, so that it is written anew."""
         try:
-            document: Dict[str, Any] = read_json(self._path)
-            for one in document["replicas"].values():
-                if one is not None:
-                    Served.parse(one)
-            return document
+            document: Dict[str, Dict[str, Any]] = read_json(self._path)
+            return {int(index): _Entry.parse(entry) for index, entry in document.items()}
         except (AgentError, OSError, LookupError, TypeError, ValueError, AttributeError):
             return {}

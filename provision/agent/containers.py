@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 from pathlib import Path
-from typing import Sequence
+from typing import Collection, List, Sequence
 
 from provision.agent.docker import ENGINE_PREFIX, FRONT, Container, Docker
 from provision.agent.events import Clock, Events
@@ -35,21 +35,31 @@ class Containers:
             name in found and found[name].running and _from(found[name], folder) for name in names
         )
 
-    def stop(self, grace_s: float) -> None:
-        """Stop and remove every container: the front first, so that it finishes what it carries.
+    def engines_from(self, folder: Path) -> List[str]:
+        """Engines that run, started from the release in *folder*."""
+        names = [name for name in self._docker.names() if name.startswith(ENGINE_PREFIX)]
+        found = self._docker.containers(names) if names else {}
+        return [name for name, one in found.items() if one.running and _from(one, folder)]
+
+    def stop(self, grace_s: float, *, keep: Collection[str] = ()) -> None:
+        """Stop and remove every container: the front first, so that it finishes what it carries."""
+        names = [name for name in self._docker.names() if name not in keep]
+        for name in sorted(names, key=lambda name: name != FRONT):
+            self.stop_one(name, grace_s)
+
+    def stop_one(self, name: str, grace_s: float) -> None:
+        """Stop and remove a container, if it is there.
 
         An engine that never became healthy ignores SIGTERM: it is killed instead of asked.
         """
-        names = self._docker.names()
-        for name in sorted(names, key=lambda name: name != FRONT):
-            container = self._docker.containers([name]).get(name)
-            if container is None:
-                continue
-            if container.running:
-                self._docker.stop(name, grace_s=self._grace(name, grace_s))
-            if name.startswith(ENGINE_PREFIX):
-                self._keep_log(container)
-            self._docker.remove(name)
+        container = self._docker.containers([name]).get(name)
+        if container is None:
+            return
+        if container.running:
+            self._docker.stop(name, grace_s=self._grace(name, grace_s))
+        if name.startswith(ENGINE_PREFIX):
+            self._keep_log(container)
+        self._docker.remove(name)
 
     def _grace(self, name: str, grace_s: float) -> float:
         if not name.startswith(ENGINE_PREFIX) or engine_answers(port_of(name)):

@@ -140,10 +140,13 @@ class Docker:
         options = ["--rm", *(["--gpus", "all"] if gpus else []), "--entrypoint", words[0]]
         return self._must(["docker", "run", *options, image, *words[1:]], timeout_s)
 
-    def up(self, folder: Path) -> None:
-        """Start what the compose file in *folder* describes; what already runs stays."""
-        words = [*self.compose(), *_project(folder), "up", "-d", "--remove-orphans"]
-        self._must(words, _UP_S)
+    def up(self, folder: Path, *, only: str = "") -> None:
+        """Start what the compose file in *folder* describes; what already runs stays.
+
+        With *only*, that service, and nothing else is touched.
+        """
+        which = ["--no-deps", only] if only else ["--remove-orphans"]
+        self._must([*self.compose(), *_project(folder), "up", "-d", *which], _UP_S)
 
     def compose(self) -> Tuple[str, ...]:
         """How compose is spelled on this host. Raises DockerError when there is none."""

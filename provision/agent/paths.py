@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import List
 
 BOOT_UNIT = "llm-fleet-boot.service"
 AGENT_UNIT = "llm-fleet-agent.service"
@@ -85,6 +86,14 @@ class Paths:
         """There only while a release is being swapped: from, to."""
         return self.opt / "applying.json"
 
+    def journal_of(self, replica: int) -> Path:
+        """There only while one engine is swapped: from, to."""
+        return self.opt / f"applying-{replica}.json"
+
+    def journals_of_engines(self) -> List[Path]:
+        """Those that are there."""
+        return sorted(self.opt.glob("applying-*.json"))
+
     @property
     def cache(self) -> Path:
         """The cache volume: weights and the engine's compile caches."""
@@ -139,6 +148,15 @@ class Paths:
     def maintenance(self) -> Path:
         """There while the host is away on purpose: since, until, why."""
         return self.run / "maintenance.json"
+
+    def maintenance_of(self, replica: int) -> Path:
+        """There while one engine is away on purpose: since, until, why."""
+        return self.run / f"maintenance-{replica}.json"
+
+    @property
+    def out(self) -> Path:
+        """A file for each engine that gets nothing new; the front looks there."""
+        return self.run / "out"
 
     @property
     def farewell(self) -> Path:

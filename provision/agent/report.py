@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Collection, Dict, FrozenSet, List, Mapping, Optional, Sequence, Tuple
 
 from provision.agent.docker import Container
+from provision.agent.maintenance import Mark
 from provision.agent.metrics import Metrics
 from provision.agent.settings import AgentSettings
 from provision.agent.supervise import Phase, State
@@ -26,9 +27,15 @@ _MOMENT = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d
 
 @dataclass(frozen=True)
 class ReplicaReport:
-    """What is known of one replica. ``start_up`` is seconds by part of its last start."""
+    """What is known of one replica, that runs from ``release``.
+
+    ``start_up`` is seconds by part of its last start; ``away`` and ``changing`` say that somebody
+    works on it; ``known`` that the agent, which may just have started, has found out how it is.
+    """
 
     index: int
+    release: str
+    fresh_s: float
     state: State
     metrics: Metrics
     started_at: Optional[str]
@@ -38,6 +45,23 @@ class ReplicaReport:
     kv_cache_tokens: Optional[int]
     log: Tuple[str, ...]
     first_token_s: Optional[float] = None
+    known: bool = True
+    away: Optional[Mark] = None
+    changing: bool = False
+
+    def problem(self, now: float) -> str:
+        """Why it is not ready, empty when it is: warm, and a canary answered lately."""
+        if self.changing:
+            return f"replica {self.index} is being changed"
+        if self.state.phase is not Phase.READY:
+            why = f": {self.state.reason}" if self.state.reason else ""
+            return f"replica {self.index} is {self.state.phase.value}{why}"
+        age = now - (self.state.last_good or 0.0)
+        return (
+            f"replica {self.index} gave its last token {age:.0f} s ago"
+            if age > self.fresh_s
+            else ""
+        )
 
 
 def document(
@@ -46,14 +70,21 @@ def document(
     replicas: Sequence[ReplicaReport],
     *,
     applied: Mapping[str, float],
+    out: Collection[int],
     problem: str,
     now: float,
 ) -> Dict[str, Any]:
-    """The status document. *problem* is what keeps a host back whose engines are fine."""
+    """The status document. *problem* is what keeps a host back whose engines are fine.
+
+    It is ready for a release when all of its engines run from that one, and are ready.
+    """
     if release is None or settings is None or not replicas:
         return _nothing_yet(release, settings, problem, now)
     worst = min(replicas, key=lambda replica: _WORST_FIRST.index(replica.state.phase))
-    ready, reason = readiness(settings, replicas, problem=problem, now=now)
+    ready, reason = readiness(replicas, problem=problem, now=now)
+    releases = sorted({replica.release for replica in replicas})
+    if ready and len(releases) > 1:
+        ready, reason = False, f"its engines run from {' and '.join(releases)}"
     waterfall = {**applied, **_slowest([replica.start_up for replica in replicas])}
     tokens = [r.kv_cache_tokens for r in replicas if r.kv_cache_tokens is not None]
     return {
@@ -61,8 +92,8 @@ def document(
         "release": release,
         "model": settings.model,
         "since": worst.state.since,
-        "replicas": [_replica(replica, now) for replica in replicas],
-        "ready_for": release if ready else None,
+        "replicas": [_replica(replica, out, problem, now) for replica in replicas],
+        "ready_for": releases[0] if ready else None,
         "waterfall": waterfall,
         "kv_cache_tokens": sum(tokens) if len(tokens) == len(replicas) else None,
         "reason": "" if ready else reason,
@@ -70,27 +101,45 @@ def document(
     }
 
 
-def readiness(
-    settings: AgentSettings, replicas: Sequence[ReplicaReport], *, problem: str, now: float
-) -> Tuple[bool, str]:
-    """Whether this host may take traffic, and if not, why.
-
-    Every replica must be warm and have answered a canary lately: the front spreads requests over
-    all of them, so that one that is not warm would get some.
-    """
+def readiness(replicas: Sequence[ReplicaReport], *, problem: str, now: float) -> Tuple[bool, str]:
+    """Whether every engine of this host is ready, and if not, why: *problem* is the host's own."""
     if problem:
         return False, problem
     if not replicas:
         return False, "no engine is watched yet"
-    for replica in replicas:
-        state = replica.state
-        if state.phase is not Phase.READY:
-            why = f": {state.reason}" if state.reason else ""
-            return False, f"replica {replica.index} is {state.phase.value}{why}"
-        age = now - (state.last_good or 0.0)
-        if age > settings.canary.fresh_s:
-            return False, f"replica {replica.index} gave its last token {age:.0f} s ago"
-    return True, ""
+    why = next(filter(None, (replica.problem(now) for replica in replicas)), "")
+    return not why, why
+
+
+def may_serve(
+    replicas: Sequence[ReplicaReport], *, leaves_out: bool, problem: str, now: float
+) -> Tuple[bool, str]:
+    """Whether this host may take traffic, and if not, why.
+
+    Every replica must be ready: the front spreads requests over all of them, so that one that is
+    not warm would get some. Where the front *leaves_out* those that are not, one is enough.
+    """
+    ready, why = readiness(replicas, problem=problem, now=now)
+    if ready or problem or not leaves_out:
+        return ready, why
+    serving = any(replica.away is None and not replica.problem(now) for replica in replicas)
+    return serving, "" if serving else why
+
+
+def left_out(
+    replicas: Sequence[ReplicaReport], before: Collection[int], now: float
+) -> FrozenSet[int]:
+    """The engines that get nothing new: away on purpose, or not ready.
+
+    One of which an agent that just started knows nothing yet stays as it was *before*: that it was
+    not looked at is no reason to send its requests to the others, nor to trust it.
+    """
+    return frozenset(
+        replica.index
+        for replica in replicas
+        if replica.away is not None
+        or (replica.index in before if not replica.known else bool(replica.problem(now)))
+    )
 
 
 def uptime_s(container: Optional[Container], now: float) -> Optional[float]:
@@ -128,14 +177,23 @@ def _nothing_yet(
     }
 
 
-def _replica(replica: ReplicaReport, now: float) -> Dict[str, Any]:
+def _replica(
+    replica: ReplicaReport, out: Collection[int], host_problem: str, now: float
+) -> Dict[str, Any]:
     state, metrics = replica.state, replica.metrics
+    why = host_problem or replica.problem(now)
     return {
         "index": replica.index,
+        "release": replica.release,
+        "ready_for": None if why else replica.release,
+        "away": asdict(replica.away) if replica.away else None,
+        "out": replica.index in out,
+        "reason": why,
         "state": state.phase.value,
         "running": metrics.running,
         "waiting": metrics.waiting,
         "kv_usage": metrics.kv_usage,
+        "kv_cache_tokens": replica.kv_cache_tokens,
         "served": None if metrics.served is None else metrics.served.to_json(),
         "first_token_s": replica.first_token_s,
         "started_at": replica.started_at,
@@ -143,6 +201,8 @@ def _replica(replica: ReplicaReport, now: float) -> Dict[str, Any]:
         "restarts": replica.restarts,
         "last_canary_s": None if state.last_good is None else round(now - state.last_good, 3),
         "canary_misses": state.misses,
+        "waterfall": dict(replica.start_up),
+        "log": list(replica.log),
     }
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Optional, Protocol
+from pathlib import Path
+from typing import Dict, Iterable, Protocol
 
 from provision.agent.apply import Apply
 from provision.agent.boot import boot
@@ -10,6 +11,7 @@ from provision.agent.errors import AgentError, Busy
 from provision.agent.host import Host
 from provision.agent.lock import held
 from provision.agent.maintenance import Maintenance
+from provision.agent.one_engine import OneEngine
 
 _RETRY_S = 20.0
 
@@ -26,7 +28,7 @@ class Rescue:
     def __init__(self, host: Host, maintenance: Maintenance, say: Say) -> None:
         self._host, self._maintenance, self._say = host, maintenance, say
         self._next_boot = 0.0
-        self._journal_since: Optional[float] = None
+        self._since: Dict[Path, float] = {}
         self.boot_problem = ""
 
     def boot(self) -> None:
@@ -48,19 +50,33 @@ class Rescue:
 
     def apply(self, release: str) -> None:
         """An apply that was killed left its journal: bring up what ``current`` points to."""
-        now = self._host.clock.monotonic()
-        if not self._host.paths.journal.exists():
-            self._journal_since = None
+        if not self._left(self._host.paths.journal):
             return
-        if self._journal_since is None:
-            self._journal_since = now
-        if now - self._journal_since < _RETRY_S:
-            return
-        self._journal_since = now
         try:
             Apply(self._host, restart_agent=False).release(release, fetch=False, lock_wait_s=0.0)
         except Busy:
             return
+
+    def engines(self, indexes: Iterable[int]) -> None:
+        """The same of a single engine: it becomes what it was, or what it should be."""
+        for index in indexes:
+            if not self._left(self._host.paths.journal_of(index)):
+                continue
+            try:
+                OneEngine(self._host, index).finish()
+            except Busy:
+                continue
+
+    def _left(self, journal: Path) -> bool:
+        """It is there, and nobody has come for 20 s: then again only after the next 20 s."""
+        now = self._host.clock.monotonic()
+        if not journal.exists():
+            self._since.pop(journal, None)
+            return False
+        if now - self._since.setdefault(journal, now) < _RETRY_S:
+            return False
+        self._since[journal] = now
+        return True
 
     def end_lease(self) -> None:
         """Nobody ended the maintenance: whoever began it is gone, so the host returns by itself.

@@ -7,11 +7,8 @@ import sys
 import threading
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
-from provision.agent import hop
-from provision.agent.docker import Container
-from provision.agent.engine import Engine
 from provision.agent.errors import AgentError
 from provision.agent.host import Host
 from provision.agent.keys import KeyRing
@@ -19,14 +16,12 @@ from provision.agent.leaving import POLL_S, Leaving
 from provision.agent.maintenance import Maintenance, Mark
 from provision.agent.replacement import POLL_S as JUDGE_S
 from provision.agent.replacement import Replacement
-from provision.agent.report import document, readiness
+from provision.agent.replicas import TICK_S, Replicas
+from provision.agent.report import document, may_serve
 from provision.agent.rescue import Rescue
 from provision.agent.server import in_background, key_server, status_server
-from provision.agent.settings import AgentSettings
 from provision.agent.system import read_json
-from provision.agent.watch import Watch
 
-_TICK_S = 2.0
 _KEYS_S = 20.0
 
 
@@ -37,15 +32,10 @@ class Agent:
         self._host = host
         self._ring = KeyRing(host.paths.keys)
         self._maintenance = Maintenance(host.paths.maintenance)
-        self._leaving = Leaving(host, lambda: [engine.metrics() for engine in self._engines])
+        self._leaving = Leaving(host, lambda: [one.metrics() for one in self._replicas.engines])
         self._rescue = Rescue(host, self._maintenance, self._say_once)
         self._replacement = Replacement(host)
-        self._release: Optional[str] = None
-        self._settings: Optional[AgentSettings] = None
-        self._watches: Tuple[Watch, ...] = ()
-        self._engines: Tuple[Engine, ...] = ()
-        self._ended = threading.Event()
-        self._containers: Optional[Dict[str, Container]] = None
+        self._replicas = Replicas(host, mark=self._mark, spawn=self._spawn, say=self._say_once)
         self._problem = ""
         self._said = ""
         self._applied: Mapping[str, float] = {}
@@ -60,7 +50,7 @@ class Agent:
         self._spawn(self._judge)
         while True:
             self.tick()
-            self._host.clock.sleep(_TICK_S)
+            self._host.clock.sleep(TICK_S)
 
     def tick(self) -> None:
         """One turn of the main thread: follow ``current``, look at Docker, come to the rescue.
@@ -79,11 +69,14 @@ class Agent:
                 self._rescue.boot_problem = ""
             if release is None:
                 return
-            if release != self._release:
-                self._adopt(release)
-            self._look()
+            if release != self._replicas.release:
+                self._replicas.adopt(release)
+                self._applied = _applied(self._host, release)
+            self._replicas.look()
+            self._problem = ""
             if not leaving:  # nothing is started any more, and nothing comes back into traffic
                 self._rescue.apply(release)
+                self._rescue.engines(one.index for one in self._replicas.watches)
                 self._rescue.end_lease()
         except AgentError as error:
             self._say_once(error.reason, hint=error.hint)
@@ -100,20 +93,27 @@ class Agent:
         mark = self._maintenance.mark(now)
         if mark is not None:
             return False, f"under maintenance for {mark.until - now:.0f} s more: {mark.why}"
-        if self._settings is None:
+        settings = self._replicas.settings
+        if settings is None:
             why = self._obstacle() or self._rescue.boot_problem
             return False, why or "no release was applied yet"
-        reports = [watch.report() for watch in self._watches]
-        ready, reason = readiness(self._settings, reports, problem=self._obstacle(), now=now)
+        self._replicas.leave_out()  # first: whoever is sent here meets only those that are ready
+        ready, reason = may_serve(
+            self._replicas.reports(),
+            leaves_out=settings.leaves_out,
+            problem=self._obstacle(),
+            now=now,
+        )
         return ready, reason if ready else self._with_boot(reason)
 
     def status(self) -> Dict[str, Any]:
         """The status document."""
         body = document(
-            self._release,
-            self._settings,
-            [watch.report() for watch in self._watches],
+            self._replicas.release,
+            self._replicas.settings,
+            self._replicas.reports(),
             applied=self._applied,
+            out=self._replicas.out,
             problem=self._obstacle(),
             now=self._host.clock.now(),
         )
@@ -148,7 +148,7 @@ class Agent:
         problem = self._rescue.boot_problem
         if not problem:
             return reason
-        return problem if self._release is None else f"{reason} ({problem})"
+        return problem if self._replicas.release is None else f"{reason} ({problem})"
 
     def _obstacle(self) -> str:
         """What keeps the host back beside its engines."""
@@ -160,64 +160,8 @@ class Agent:
             return f"client keys are not loaded yet: {self._ring.problem or 'asking for them'}"
         return ""
 
-    def _adopt(self, release: str) -> None:
-        """Watch the engines of *release* from now on."""
-        self._ended.set()
-        host = self._host
-        settings = AgentSettings.parse(read_json(host.paths.release(release) / "agent.json"))
-        secret = hop.read(host.paths)
-        self._engines = tuple(
-            Engine(replica.port, settings.model, secret, host.clock, chat=settings.chat)
-            for replica in settings.replicas
-        )
-        self._watches = tuple(self._watch(release, settings))
-        self._settings, self._release = settings, release
-        self._applied = _applied(host, release)
-        self._containers, self._problem = None, ""
-        self._ended = threading.Event()
-        for watch in self._watches:
-            self._spawn(self._keep_watching, watch, self._ended)
-        host.events.emit("watching", release=release, replicas=len(settings.replicas))
-
     def _spawn(self, function: Callable[..., None], *arguments: object) -> None:
         threading.Thread(target=function, args=arguments, daemon=True).start()
-
-    def _watch(self, release: str, settings: AgentSettings) -> List[Watch]:
-        host = self._host
-        return [
-            Watch(
-                replica,
-                settings,
-                release=release,
-                docker=host.docker,
-                engine=engine,
-                paths=host.paths,
-                clock=host.clock,
-                events=host.events,
-            )
-            for replica, engine in zip(settings.replicas, self._engines)  # noqa: B905 - 3.9
-        ]
-
-    def _keep_watching(self, watch: Watch, ended: threading.Event) -> None:
-        while not ended.is_set():
-            try:
-                self._step(watch)
-            except Exception as error:  # a watch that ends would go unnoticed
-                self._say_once(f"{type(error).__name__}: {error}")
-            ended.wait(_TICK_S)
-
-    def _step(self, watch: Watch) -> None:
-        seen = self._containers
-        if seen is not None:
-            mark = self._mark()
-            watch.step(seen.get(watch.container), away_since=mark.since if mark else None)
-
-    def _look(self) -> None:
-        settings = self._settings
-        if settings is not None:
-            names = [replica.container for replica in settings.replicas]
-            self._containers = self._host.docker.containers(names)
-            self._problem = ""
 
     def _say_goodbye(self) -> None:
         while True:
@@ -238,11 +182,12 @@ class Agent:
 
     def judge(self) -> None:
         """Look whether this host is beyond repair. Raises AgentError when AWS can't be told."""
-        release, settings, watches = self._release, self._settings, self._watches
+        release, settings = self._replicas.release, self._replicas.settings
         if release is None or settings is None:
             return
-        phases = [watch.report().state.phase for watch in watches]
-        away = self._mark() is not None or self._host.paths.journal.exists() or bool(self._problem)
+        phases = [watch.report().state.phase for watch in self._replicas.watches]
+        busy = self._host.paths.journal.exists() or self._replicas.worked_on()
+        away = busy or self._mark() is not None or bool(self._problem)
         self._replacement.turn(release, settings, phases, away=away)
 
     def _follow_program(self) -> None:
@@ -260,7 +205,7 @@ class Agent:
 
     def _sync_keys(self) -> None:
         while True:
-            settings = self._settings
+            settings = self._replicas.settings
             secret = settings.keys_secret if settings else ""
             name = secret or f"{self._host.settings.secret_root}/client-keys"
             try:

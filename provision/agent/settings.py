@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Dict, Mapping, Optional, Tuple
 
 from provision.agent.errors import AgentError
@@ -110,10 +110,10 @@ class WarmUp:
 
     @staticmethod
     def parse(document: Mapping[str, Any]) -> WarmUp:
-        """Read the section. Raises TypeError for keys that nobody knows."""
-        values: Dict[str, Any] = dict(document)
-        expect = values.pop("expect", None)
-        return WarmUp(**values, expect=Expectation(**expect) if expect else None)
+        """Read the section."""
+        expect = document.get("expect")
+        known = _known(WarmUp, document)
+        return WarmUp(**{**known, "expect": Expectation(**expect) if expect else None})
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,8 @@ class AgentSettings:
     """``agent.json`` of a release. A *chat* model is asked the way its clients ask.
 
     Only engines of the same *layout* (model, number of engines, GPUs) can be compared. A host that
-    is beyond repair for *replace_after_s* is replaced (None: never); it needs *gpus* of them.
+    is beyond repair for *replace_after_s* is replaced (None: never); it needs *gpus* of them. Where
+    the front *leaves_out* engines, the host serves with those that are left.
     """
 
     model: str
@@ -165,6 +166,7 @@ class AgentSettings:
     bake: Bake = field(default_factory=Bake)
     layout: str = ""
     gpus: int = 0
+    leaves_out: bool = False
     replace_after_s: Optional[float] = None
     keys_secret: str = ""
     ready_timeout_s: float = 1200.0
@@ -172,17 +174,22 @@ class AgentSettings:
 
     @staticmethod
     def parse(document: Mapping[str, Any]) -> AgentSettings:
-        """Read the document. Raises AgentError when a key is missing or unknown."""
+        """Read the document. Raises AgentError when a key is missing.
+
+        One that nobody knows is of a later version: while engines are changed one by one, the agent
+        of the release before watches those of the next.
+        """
         try:
             return AgentSettings(
                 model=document["model"],
-                replicas=tuple(Replica(**item) for item in document["replicas"]),
+                replicas=tuple(Replica(**_known(Replica, item)) for item in document["replicas"]),
                 warmup=WarmUp.parse(document["warmup"]),
-                canary=Canary(**document.get("canary", {})),
-                crash=Crash(**document.get("crash", {})),
-                bake=Bake(**document.get("bake", {})),
+                canary=Canary(**_known(Canary, document.get("canary", {}))),
+                crash=Crash(**_known(Crash, document.get("crash", {}))),
+                bake=Bake(**_known(Bake, document.get("bake", {}))),
                 layout=document.get("layout", ""),
                 gpus=int(document.get("gpus", 0)),
+                leaves_out=bool(document.get("leaves_out", False)),
                 replace_after_s=_seconds(document.get("replace_after_s")),
                 keys_secret=document.get("keys_secret", ""),
                 ready_timeout_s=float(document.get("ready_timeout_s", 1200)),
@@ -193,6 +200,12 @@ class AgentSettings:
                 f"agent.json of the release is not as expected: {error}",
                 hint="deploy again with the version of llm-fleet that rendered the release",
             ) from None
+
+
+def _known(shape: Any, document: Mapping[str, Any]) -> Dict[str, Any]:
+    """What *shape* has a field for."""
+    names = {one.name for one in fields(shape)}
+    return {name: value for name, value in document.items() if name in names}
 
 
 def _seconds(said: Optional[float]) -> Optional[float]:

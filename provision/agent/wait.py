@@ -30,6 +30,20 @@ def ask_status(port: int = AGENT_PORT) -> Optional[Dict[str, Any]]:
         connection.close()
 
 
+def of_replica(ask: AskStatus, index: int) -> AskStatus:
+    """The status of one engine, as if it were a host's only one; None without such an engine."""
+
+    def narrowed() -> Optional[Dict[str, Any]]:
+        status = ask()
+        replicas = status["replicas"] if status else []
+        for one in replicas:
+            if status and one["index"] == index:
+                return {**status, **one, "replicas": [one]}
+        return None
+
+    return narrowed
+
+
 def wait(
     release: str,
     timeout_s: float,

@@ -20,6 +20,7 @@ from provision.agent.supervise import Action, Observation, Phase, State, decide
 
 _LOG_LINES = 3000
 _STOP_GRACE_S = 5.0
+_UNKNOWN = (Phase.STARTING, Phase.WARMING)
 
 
 class Watch:
@@ -38,7 +39,8 @@ class Watch:
         events: Events,
     ) -> None:
         self.container = replica.container
-        self._release = release
+        self.index = replica.index
+        self.release = release
         self._last_good = LastGood(paths.last_good)
         self._before = Before(paths.before)
         self._replica = replica
@@ -57,6 +59,7 @@ class Watch:
         self._log: List[str] = []
         self._pending = Observation()
         self._loading_seen = ""
+        self._known = False
 
     def step(self, container: Optional[Container], *, away_since: Optional[float] = None) -> None:
         """Look at *container*, decide, and carry out what was decided (a warm-up takes long).
@@ -74,10 +77,13 @@ class Watch:
             self._loading_seen = seen.started_at
         if self._state.phase is not before.phase:
             self._changed(before)
+        # Until it was seen to load, or found warm or in trouble, nobody knows how warm it is.
+        loading = bool(self._loading_seen) and self._loading_seen == self._state.started_at
+        self._known = self._known or loading or self._state.phase not in _UNKNOWN
         emptied = away_since is not None and _started_before(container, away_since)
         if emptied and away_since is not None:
             served = self._window.served()
-            self._before.note(away_since, self._settings.layout, self._replica.index, served)
+            self._before.note(away_since, self._settings.layout, self.index, served)
         for action in actions:
             if not (emptied and action is Action.CANARY):
                 self._act(action)
@@ -86,7 +92,9 @@ class Watch:
         """What there is to tell of this replica now."""
         container = self._container
         return ReplicaReport(
-            index=self._replica.index,
+            index=self.index,
+            release=self.release,
+            fresh_s=self._settings.canary.fresh_s,
             state=self._state,
             metrics=self._metrics,
             started_at=container.started_at if container else None,
@@ -96,6 +104,7 @@ class Watch:
             kv_cache_tokens=self._kv_cache_tokens,
             log=tuple(self._log),
             first_token_s=self._first_token_s,
+            known=self._known,
         )
 
     def _forget(self) -> None:
@@ -128,10 +137,10 @@ class Watch:
             elif action is Action.STOP:
                 self._docker.stop(self._replica.container, grace_s=_STOP_GRACE_S)
             elif action is Action.RESTART:
-                self._events.emit("restarting", replica=self._replica.index)
+                self._events.emit("restarting", replica=self.index)
                 self._docker.restart(self._replica.container, grace_s=_STOP_GRACE_S)
         except AgentError as error:
-            self._events.emit("trouble", replica=self._replica.index, reason=error.reason)
+            self._events.emit("trouble", replica=self.index, reason=error.reason)
 
     def _warm_up(self) -> None:
         warmup = self._settings.warmup
@@ -147,7 +156,7 @@ class Watch:
         """With nothing to measure it by, the first engine that gets warm is the measure."""
         layout, took_s = self._settings.layout, self._first_token_s
         if proof is None and layout and took_s is not None:
-            self._last_good.remember(Proof(self._release, layout, took_s, self._clock.now()))
+            self._last_good.remember(Proof(self.release, layout, took_s, self._clock.now()))
 
     def _canary(self) -> None:
         self._look_at_metrics()  # right before: the canary is late only if nothing moves from here
@@ -170,9 +179,7 @@ class Watch:
         elif state.phase is Phase.READY:
             self._log = []
             self._look_at_metrics()
-        self._events.emit(
-            "state", replica=self._replica.index, state=state.phase.value, reason=state.reason
-        )
+        self._events.emit("state", replica=self.index, state=state.phase.value, reason=state.reason)
 
     def _read_start_up(self) -> None:
         """The parts of this start, from the engine's own log.

@@ -29,35 +29,40 @@ def program_of(release_id: str) -> str:
     return f"{release_folder(release_id)}/host.pyz"
 
 
-def apply(release_id: str, *, fetch: bool = False, restart: bool = False) -> Command:
-    """Switch the host to the release; with *fetch* it comes from the bucket first.
+def apply(
+    release_id: str, *, fetch: bool = False, restart: bool = False, replica: int | None = None
+) -> Command:
+    """Switch the host, or one engine of it, to the release; with *fetch* from the bucket first.
 
-    With *restart* its containers start anew even when they are as wanted.
+    With *restart* its containers start anew even when they are as wanted. An engine is changed by
+    the program that is installed: that of a release from before may not know of single engines.
     """
-    program = INSTALLED if fetch else program_of(release_id)
+    program = INSTALLED if fetch or replica is not None else program_of(release_id)
     flags = (*(("--fetch",) if fetch else ()), *(("--restart",) if restart else ()))
-    return _call(program, "apply", "--release", release_id, *flags, timeout_s=_APPLY_S)
+    words = ("apply", "--release", release_id, *flags, *_one(replica))
+    return _call(program, *words, timeout_s=_APPLY_S)
 
 
-def maintain(*, lease_s: float, why: str) -> Command:
-    """Mark the host as away on purpose, for *lease_s* at most."""
-    words = ("maintain", "--lease", f"{lease_s:.0f}", "--why", why)
+def maintain(*, lease_s: float, why: str, replica: int | None = None) -> Command:
+    """Mark the host, or one engine of it, as away on purpose, for *lease_s* at most."""
+    words = ("maintain", "--lease", f"{lease_s:.0f}", "--why", why, *_one(replica))
     return _call(INSTALLED, *words, timeout_s=20)
 
 
-def drain(*, timeout_s: float) -> Command:
-    """Wait until no engine of the host has anything to do."""
-    return _call(INSTALLED, "drain", "--timeout", f"{timeout_s:.0f}", timeout_s=timeout_s + 30)
+def drain(*, timeout_s: float, replica: int | None = None) -> Command:
+    """Wait until no engine of the host, or the one, has anything to do."""
+    words = ("drain", "--timeout", f"{timeout_s:.0f}", *_one(replica))
+    return _call(INSTALLED, *words, timeout_s=timeout_s + 30)
 
 
-def resume() -> Command:
-    """End the maintenance."""
-    return _call(INSTALLED, "resume", timeout_s=20)
+def resume(*, replica: int | None = None) -> Command:
+    """End the maintenance, of the host or of one engine."""
+    return _call(INSTALLED, "resume", *_one(replica), timeout_s=20)
 
 
-def bake(release_id: str, *, seconds: float) -> Command:
-    """Watch the host: ready for the release all the time, nothing restarted."""
-    words = ("bake", "--release", release_id, "--seconds", f"{seconds:.0f}")
+def bake(release_id: str, *, seconds: float, replica: int | None = None) -> Command:
+    """Watch the host or one engine: ready for the release all the time, nothing restarted."""
+    words = ("bake", "--release", release_id, "--seconds", f"{seconds:.0f}", *_one(replica))
     return _call(INSTALLED, *words, timeout_s=seconds + 30)
 
 
@@ -79,10 +84,11 @@ def ask(model: str | None, *, chat: bool, key: Secret, timeout_s: float) -> Comm
     )
 
 
-def wait(release_id: str, *, timeout_s: float) -> Command:
-    """Follow the host until its agent says ready for the release."""
-    words = ("wait", "--release", release_id, "--timeout", f"{timeout_s:.0f}")
-    return _call(program_of(release_id), *words, timeout_s=timeout_s + 30)
+def wait(release_id: str, *, timeout_s: float, replica: int | None = None) -> Command:
+    """Follow the host, or one engine, until its agent says ready for the release."""
+    program = program_of(release_id) if replica is None else INSTALLED
+    words = ("wait", "--release", release_id, "--timeout", f"{timeout_s:.0f}", *_one(replica))
+    return _call(program, *words, timeout_s=timeout_s + 30)
 
 
 def status() -> Command:
@@ -104,6 +110,10 @@ def prove_gpu(image: str, *, count: int, program: str) -> Command:
     """Show that a container of *image* sees all GPUs of the host."""
     words = ("prove-gpu", "--image", image, "--count", str(count))
     return _call(program, *words, timeout_s=_PROVE_S)
+
+
+def _one(replica: int | None) -> tuple[str, ...]:
+    return () if replica is None else ("--replica", str(replica))
 
 
 def _call(

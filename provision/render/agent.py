@@ -27,6 +27,7 @@ def agent_config(
         "chat": model.chat is not False,
         "layout": layout(model, replicas),
         "gpus": sum(len(one.gpus) for one in replicas),
+        "leaves_out": len(replicas) > 1,
         "replicas": [{"index": one.index, "port": one.port} for one in replicas],
         "ready_timeout_s": health.ready_timeout_s,
         "warmup": {

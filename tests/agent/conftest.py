@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
-from provision.agent import apply as apply_module
+from provision.agent import prepare as prepare_module
 from provision.agent.cloud import Cloud
 from provision.agent.docker import Docker
 from provision.agent.errors import CloudUnreachable
@@ -107,7 +107,7 @@ class World:
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """A host with Docker, a bucket with weights, and images in the registry."""
-    monkeypatch.setattr(apply_module, "_bindable", lambda _port: True)
+    monkeypatch.setattr(prepare_module, "_bindable", lambda _port: True)
     with mock_aws():
         shared_cloud().client("s3").create_bucket(Bucket=BUCKET)
         made = make_world(tmp_path)

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from provision.agent import containers
-from provision.agent.apply import Apply, _bindable
+from provision.agent.apply import Apply
 from provision.agent.errors import AgentError, Busy, Stopped
+from provision.agent.prepare import _bindable
 from provision.agent.signals import interruptible
 from provision.agent.system import Completed
 from tests.agent.conftest import ENGINE_IMAGE, FOLDER, FRONT_IMAGE, World, make_release
@@ -160,7 +161,7 @@ class TestBeforeTheSwap:
         self, running: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The port is named, with the command that shows who has it."""
-        monkeypatch.setattr("provision.agent.apply._bindable", lambda port: port != 8001)
+        monkeypatch.setattr("provision.agent.prepare._bindable", lambda port: port != 8001)
         with pytest.raises(AgentError, match="port 8001 is taken by another process") as caught:
             Apply(running.host).release(NEW.id, fetch=False)
         assert "ss -ltnp 'sport = :8001'" in caught.value.hint

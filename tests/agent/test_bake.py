@@ -216,5 +216,6 @@ def test_before_counts_only_when_all_engines_are_known() -> None:
     """Half a host is not slower or faster than a whole one."""
     two = [{"index": 0, "port": 8001}, {"index": 1, "port": 8002}]
     settings = AgentSettings.parse({**AGENT_JSON, "replicas": two})
-    assert limits_of(settings, {0: BEFORE}).before is None
-    assert limits_of(settings, {0: BEFORE, 1: BEFORE}).before == BEFORE.plus(BEFORE)
+    assert limits_of(settings, {0: BEFORE}, [0, 1]).before is None
+    assert limits_of(settings, {0: BEFORE, 1: BEFORE}, [0, 1]).before == BEFORE.plus(BEFORE)
+    assert limits_of(settings, {1: BEFORE}, [1]).before == BEFORE

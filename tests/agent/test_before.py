@@ -57,12 +57,12 @@ class TestBefore:
         before.note(1000.0, LAYOUT, 1, served(1))
         assert before.served(LAYOUT) == {0: served(30)}
 
-    def test_the_next_maintenance_begins_anew(self, before: Before) -> None:
-        """Nothing of the one before is left."""
+    def test_each_engine_may_be_away_by_itself(self, before: Before) -> None:
+        """The next maintenance of one says nothing of the others."""
         before.note(1000.0, LAYOUT, 0, served(30))
-        before.note(1000.0, LAYOUT, 1, served(30))
+        before.note(1500.0, LAYOUT, 1, served(30))
         before.note(2000.0, LAYOUT, 1, served(40))
-        assert before.served(LAYOUT) == {1: served(40)}
+        assert before.served(LAYOUT) == {0: served(30), 1: served(40)}
 
     def test_another_layout_is_no_measure(self, before: Before) -> None:
         """Nor is one that nobody said, nor what was forgotten."""
@@ -75,7 +75,16 @@ class TestBefore:
         assert before.served("") == {}
 
     @pytest.mark.parametrize(
-        "document", ["{", "[]", {}, {"since": 1.0, "layout": LAYOUT, "replicas": {"0": {"a": 1}}}]
+        "document",
+        [
+            "{",
+            "[]",
+            "null",
+            {},
+            {"a": {"since": 1.0, "layout": LAYOUT, "served": None}},
+            {"0": {"since": 1.0, "layout": LAYOUT, "served": {"a": 1}}},
+            {"0": {"since": 1.0}},
+        ],
     )
     def test_a_file_that_can_not_be_read_is_written_anew(
         self, before: Before, document: object

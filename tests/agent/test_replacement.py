@@ -319,8 +319,8 @@ class TestAgent:
     def look(self, sick: Sick, agent: Agent, seconds: float) -> None:
         for _ in range(int(seconds / 30)):
             agent.tick()
-            for watch in agent._watches:
-                agent._step(watch)
+            for watch in agent._replicas.watches:
+                agent._replicas.step(watch)
             agent.judge()
             sick.world.clock.sleep(30)
 

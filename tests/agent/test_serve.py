@@ -52,8 +52,8 @@ class Served:
         """Let the main thread and the watches take turns; the state afterwards."""
         for _ in range(times):
             self.agent.tick()
-            for watch in self.agent._watches:
-                self.agent._step(watch)
+            for watch in self.agent._replicas.watches:
+                self.agent._replicas.step(watch)
             self.world.clock.sleep(1.0)
         return str(self.agent.status()["state"])
 
@@ -129,10 +129,16 @@ class TestReadiness:
         (replica,) = document.pop("replicas")
         assert replica == {
             "index": 0,
+            "release": served.one.id,
+            "ready_for": served.one.id,
+            "away": None,
+            "out": False,
+            "reason": "",
             "state": "ready",
             "running": 2,
             "waiting": 1,
             "kv_usage": 0.25,
+            "kv_cache_tokens": 39840,
             "served": replica["served"],
             "first_token_s": replica["first_token_s"],
             "started_at": STARTED_AT,
@@ -140,6 +146,8 @@ class TestReadiness:
             "restarts": 0,
             "last_canary_s": replica["last_canary_s"],
             "canary_misses": 0,
+            "waterfall": replica["waterfall"],
+            "log": [],
         }
         del document["waterfall"], document["since"]
         assert document == {
@@ -404,7 +412,7 @@ class TestTrouble:
 
         anew = Agent(served.world.host)
         anew.tick()
-        anew._watches[0].step(container_of(anew))
+        anew._replicas.watches[0].step(container_of(anew))
         assert anew.status()["state"] == "crash-loop"
 
     def test_a_hung_engine_leaves_traffic_and_is_restarted(self, served: Served) -> None:
@@ -531,7 +539,7 @@ class TestRescue:
 
 
 def container_of(agent: Agent) -> Any:
-    return (agent._containers or {}).get(ENGINE)
+    return (agent._replicas._containers or {}).get(ENGINE)
 
 
 def test_a_broken_release_is_said_not_raised(served: Served) -> None:

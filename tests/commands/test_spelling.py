@@ -53,6 +53,37 @@ def test_the_whole_line(command: Command, line: str) -> None:
     assert command.display() == line
 
 
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (host_program.apply(RELEASE, replica=3), f"apply --release {RELEASE} --replica 3"),
+        (
+            host_program.apply(RELEASE, fetch=True, restart=True, replica=0),
+            f"apply --release {RELEASE} --fetch --restart --replica 0",
+        ),
+        (
+            host_program.maintain(lease_s=300, why="a rollout", replica=3),
+            "maintain --lease 300 --why 'a rollout' --replica 3",
+        ),
+        (host_program.drain(timeout_s=150, replica=3), "drain --timeout 150 --replica 3"),
+        (host_program.resume(replica=3), "resume --replica 3"),
+        (
+            host_program.wait(RELEASE, timeout_s=1200, replica=3),
+            f"wait --release {RELEASE} --timeout 1200 --replica 3",
+        ),
+        (
+            host_program.bake(RELEASE, seconds=30, replica=3),
+            f"bake --release {RELEASE} --seconds 30 --replica 3",
+        ),
+    ],
+)
+def test_one_engine_is_changed_by_the_program_that_is_installed(
+    command: Command, words: str
+) -> None:
+    """The agent runs from it too; a release from before may know of no single engines."""
+    assert command.shell() == f"python3 /opt/llm-fleet/host.pyz {words}"
+
+
 def test_waiting_outlives_what_it_waits_for() -> None:
     """The host program's own time limit comes before ours, so that its reason is heard."""
     assert host_program.wait(RELEASE, timeout_s=1200).timeout_s > 1200

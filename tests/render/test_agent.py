@@ -70,6 +70,16 @@ def test_what_can_be_compared_has_the_same_layout() -> None:
     assert layout("qwen3-8b") == "qwen3-8b, 1 engine(s) of 1 GPU(s)"
 
 
+def test_of_several_engines_the_front_leaves_out_any() -> None:
+    """The agent must know: only then may a host serve with those that are ready."""
+
+    def told(**layout: int) -> bool:
+        rendered = render(environment("prod"), **layout)
+        return AgentSettings.parse(json.loads(text(rendered, "agent.json"))).leaves_out
+
+    assert [told(), told(replicas=2)] == [False, True]
+
+
 @pytest.mark.parametrize(("chat", "asked"), [(True, True), (None, True), (False, False)])
 def test_a_model_is_asked_the_way_its_clients_ask(chat: bool | None, asked: bool) -> None:
     """A base model has no chat template; one of which nobody knows is taken for a chat model."""
