@@ -126,6 +126,8 @@ class Agent:
         farewell, mark = self._leaving.farewell, self._mark()
         if farewell is not None:
             reason, body["ready_for"] = farewell.words(self._host.clock.now()), None
+        elif self._replacement.reason:
+            reason = f"{reason}; beyond repair: {self._replacement.reason}"
         elif mark is not None and not reason:
             reason = f"under maintenance: {mark.why}"
         return {

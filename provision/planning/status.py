@@ -96,6 +96,8 @@ def _health(facts: HostFacts, *, ready: bool) -> str:
     if facts.agent is None:
         return SILENT if facts.release else "no release"
     state = str(facts.agent.get("state") or "unknown")
+    if facts.agent.get("leaving"):
+        return "leaving"  # AWS takes it away; the reason says why and until when
     if ready and facts.agent.get("maintenance"):
         return "away"  # on purpose: its engine is fine
     return "not ready" if state == "ready" and not ready else state

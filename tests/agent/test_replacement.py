@@ -328,7 +328,9 @@ class TestAgent:
         """A crash loop for ten minutes: the group hears of it, and people see it in the status."""
         self.look(sick, agent, 660)
         assert sick.store.unhealthy == [NAME]
-        assert "in spite of restarts" in agent.status()["beyond_repair"]
+        status = agent.status()
+        assert "in spite of restarts" in status["beyond_repair"]
+        assert status["reason"].endswith(f"; beyond repair: {status['beyond_repair']}")
 
     def test_not_while_somebody_works_on_it(self, sick: Sick, agent: Agent) -> None:
         """Nor while it says good-bye, nor while a release is applied."""

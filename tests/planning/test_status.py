@@ -66,6 +66,20 @@ def test_a_host_that_is_away_on_purpose() -> None:
     assert (row.health, row.reason) == ("away", "under maintenance: a rollout")
 
 
+def test_a_host_that_aws_takes_away() -> None:
+    """Whatever its engine does: it will be gone soon, and the reason says when."""
+    words = "leaving: spot notice, 90 s left"
+    agent = {
+        "state": "stopped",
+        "ready_for": None,
+        "reason": words,
+        "maintenance": {"since": 1.0, "until": 2.0, "why": words},
+        "leaving": {"why": "spot notice", "until": 2.0},
+    }
+    row = status(agent, release="r-1")
+    assert (row.health, row.reason) == ("leaving", words)
+
+
 def test_a_word_of_readiness_for_another_release_is_none() -> None:
     """The agent was ready for the release before; the host runs a new one."""
     agent = {"state": "ready", "ready_for": "r-0", "replicas": []}
