@@ -52,7 +52,8 @@ class Intent:
 
 def document(intent: Intent) -> dict[str, Any]:
     """The intent as JSON values."""
-    return asdict(intent)
+    values = {name: getattr(intent, name) for name in intent.__slots__}
+    return {**values, "pace": asdict(intent.pace), "before": dict(intent.before)}
 
 
 def parse(said: Mapping[str, Any]) -> Intent:

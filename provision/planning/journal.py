@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -140,8 +140,14 @@ def seconds_between(begun: str, ended: str) -> float:
 
 
 def document(run: Run) -> dict[str, Any]:
-    """The run as JSON values."""
-    return asdict(run)
+    """The run as JSON values. (``asdict`` takes as long as all the rest of a write.)"""
+    meant = run.what.intent
+    return {
+        **_plain(run),
+        "who": _plain(run.who),
+        "what": {**_plain(run.what), "intent": intent.document(meant) if meant else None},
+        "entries": [_plain(entry) for entry in run.entries],
+    }
 
 
 def parse(said: Mapping[str, Any]) -> Run:
@@ -159,6 +165,10 @@ def parse(said: Mapping[str, Any]) -> Run:
         closed_by=said["closed_by"],
         returned=bool(said.get("returned", False)),
     )
+
+
+def _plain(value: Run | Who | Errand | Entry) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in value.__slots__}
 
 
 def _errand(said: Mapping[str, Any]) -> Errand:
