@@ -9,6 +9,8 @@ from typing import Any
 
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models.elastic_block_store import EBSBackend
+from moto.ec2.models.launch_templates import LaunchTemplate
+from moto.ec2.utils import parse_user_data
 from moto.elbv2 import models
 from moto.elbv2.exceptions import TargetGroupNotFoundError
 from moto.server import ThreadedMotoServer
@@ -30,6 +32,7 @@ def serve(
     _patch_health(board)
     _patch_snapshots(on_snapshot)
     _refuse_second_attachment()
+    _patch_template_versions()
     moto_reservations.teach(_replace)
     moto_lifecycle.teach(_replace)
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
@@ -104,6 +107,18 @@ def _refuse_second_attachment() -> None:
             return attach(backend, volume_id, instance_id, *args, **kwargs)
 
     _replace(EBSBackend, "attach_volume", attach_volume)
+
+
+def _patch_template_versions() -> None:
+    """moto launches from a second version with user data as well as from the first."""
+    create = LaunchTemplate.create_version
+
+    def create_version(template: Any, data: dict[str, Any], description: str) -> Any:
+        if isinstance(data.get("UserData"), str):
+            data = {**data, "UserData": parse_user_data(data["UserData"])}
+        return create(template, data, description)
+
+    _replace(LaunchTemplate, "create_version", create_version)
 
 
 def _zone(zone: Any) -> str:

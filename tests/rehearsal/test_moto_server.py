@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import socket
 import time
 from collections.abc import Iterator
@@ -81,6 +82,33 @@ def test_a_volume_stays_in_its_zone(ec2: Any) -> None:
     volume = ec2.create_volume(Size=1, AvailabilityZone="us-east-1a")["VolumeId"]
     with pytest.raises(ClientError, match="ZoneMismatch"):
         ec2.attach_volume(VolumeId=volume, InstanceId=host, Device="/dev/sdf")
+
+
+def test_hosts_boot_with_the_user_data_of_their_templates_version(room: Room, ec2: Any) -> None:
+    """A changed template reaches those that are launched from it, also in its second version."""
+    data = {"ImageId": "ami-12c6146b", "InstanceType": "g5.xlarge"}
+
+    def text(number: int) -> dict[str, str]:
+        script = f"#!/bin/sh\necho {number}\n".encode()
+        return {**data, "UserData": base64.b64encode(script).decode()}
+
+    ec2.create_launch_template(LaunchTemplateName="of-two", LaunchTemplateData=text(1))
+    ec2.create_launch_template_version(LaunchTemplateName="of-two", LaunchTemplateData=text(2))
+    scaling = room.client("autoscaling")
+    scaling.create_auto_scaling_group(
+        AutoScalingGroupName="of-two",
+        MinSize=0,
+        MaxSize=1,
+        DesiredCapacity=1,
+        LaunchTemplate={"LaunchTemplateName": "of-two", "Version": "2"},
+        VPCZoneIdentifier=ec2.describe_subnets()["Subnets"][0]["SubnetId"],
+    )
+    group = scaling.describe_auto_scaling_groups(AutoScalingGroupNames=["of-two"])
+    (host,) = group["AutoScalingGroups"][0]["Instances"]
+    said = ec2.describe_instance_attribute(InstanceId=host["InstanceId"], Attribute="userData")
+    encoded = base64.b64decode(said["UserData"]["Value"])
+    assert b"echo 2" in (base64.b64decode(encoded) if b"#!" not in encoded else encoded)
+    assert host["LaunchTemplate"]["Version"] == "2"
 
 
 def test_a_target_that_is_registered_again_does_not_drain_any_more(room: Room, ec2: Any) -> None:
