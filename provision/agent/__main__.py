@@ -20,7 +20,7 @@ from provision.agent.engine import Engine
 from provision.agent.errors import AgentError, Stopped
 from provision.agent.events import Events
 from provision.agent.host import Host
-from provision.agent.leave_out import leave_out
+from provision.agent.leave_out import leave_out, take_in
 from provision.agent.leaving import refuse
 from provision.agent.maintenance import Maintenance
 from provision.agent.metadata import Metadata
@@ -106,9 +106,11 @@ def _drain(options: argparse.Namespace, paths: Paths, events: Events) -> None:
 
 
 def _resume(options: argparse.Namespace, paths: Paths, events: Events) -> None:
-    replica = options.replica
-    path = paths.maintenance if replica is None else paths.maintenance_of(replica)
-    events.emit("resumed", was_away=Maintenance(path).end(), **_which(options))
+    if options.replica is None:
+        was_away = Maintenance(paths.maintenance).end()
+    else:
+        was_away = take_in(paths, options.replica, ask=ask_status, clock=SystemClock())
+    events.emit("resumed", was_away=was_away, **_which(options))
 
 
 def _which(options: argparse.Namespace) -> Dict[str, Any]:

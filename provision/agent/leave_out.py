@@ -5,9 +5,14 @@ from __future__ import annotations
 from typing import Any, FrozenSet, List, Mapping, Optional
 
 from provision.agent.errors import AgentError
+from provision.agent.events import Clock
 from provision.agent.maintenance import Maintenance, Mark
 from provision.agent.out import Out
 from provision.agent.paths import Paths
+from provision.agent.wait import AskStatus, of_replica
+
+_TAKE_IN_S = 20.0
+_STEP_S = 0.5
 
 
 def leave_out(
@@ -44,6 +49,26 @@ def leave_out(
 
     Out(paths.out).update(with_it)
     return marks[0]
+
+
+def take_in(paths: Paths, index: int, *, ask: AskStatus, clock: Clock) -> bool:
+    """End the maintenance of the engine *index*; False when there was none.
+
+    Returns when the front sends it requests again. Raises AgentError when it does not, because the
+    engine is not ready, or the agent does not answer.
+    """
+    was_away = Maintenance(paths.maintenance_of(index)).end()
+    until = clock.monotonic() + _TAKE_IN_S
+    while True:
+        status = of_replica(ask, index)()
+        if status is not None and not status["replicas"][0]["out"]:
+            return was_away
+        if clock.monotonic() >= until:
+            why = status["reason"] if status else "the agent says nothing of it"
+            raise AgentError(
+                f"replica {index} is left out still: {why}", hint="`fab status` shows its state"
+            )
+        clock.sleep(_STEP_S)
 
 
 def _serves(replica: Mapping[str, Any]) -> bool:

@@ -108,6 +108,7 @@ class Agent:
 
     def status(self) -> Dict[str, Any]:
         """The status document."""
+        self._replicas.leave_out()  # whoever asks may have ended a maintenance just now
         body = document(
             self._replicas.release,
             self._replicas.settings,

@@ -56,8 +56,8 @@ def drain(*, timeout_s: float, replica: int | None = None) -> Command:
 
 
 def resume(*, replica: int | None = None) -> Command:
-    """End the maintenance, of the host or of one engine."""
-    return _call(INSTALLED, "resume", *_one(replica), timeout_s=20)
+    """End the maintenance; of one engine, until the front sends it requests again."""
+    return _call(INSTALLED, "resume", *_one(replica), timeout_s=45)
 
 
 def bake(release_id: str, *, seconds: float, replica: int | None = None) -> Command:

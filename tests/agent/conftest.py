@@ -153,19 +153,26 @@ def host_json(*, cache: dict[str, Any] | None = None) -> dict[str, Any]:
     }
 
 
-def make_release(note: str = "one", *, agent: dict[str, Any] | None = None) -> Release:
-    """A release as deploy assembles it; *note* makes it another one."""
+def make_release(
+    note: str = "one",
+    *,
+    agent: dict[str, Any] | None = None,
+    replicas: int = 1,
+    more: dict[str, str | bytes] | None = None,
+) -> Release:
+    """A release as deploy assembles it, with *more* files; *note* makes it another one."""
     files: dict[str, str | bytes] = {
         "docker-compose.yml": f"# {note}\n",
         "agent.json": json.dumps(agent or AGENT_JSON),
         "host.pyz": b"PK program",
+        **(more or {}),
     }
     facts = {
         "model_revision": "abc123",
         "model_folder": FOLDER,
         "weights_prefix": PREFIX,
         "images": {"engine": ENGINE_IMAGE, "front": FRONT_IMAGE},
-        "replicas": 1,
+        "replicas": replicas,
         "tensor_parallel_size": 1,
         "compose_grace_s": 150,
     }

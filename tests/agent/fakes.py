@@ -118,7 +118,8 @@ class FakeMachine:
     def _change(self, words: list[str], line: str, stdin: str) -> Completed:
         verb = words[1]
         if "up -d" in line:
-            self._up(Path(words[words.index("--project-directory") + 1]))
+            only = words[words.index("--no-deps") + 1] if "--no-deps" in words else ""
+            self._up(Path(words[words.index("--project-directory") + 1]), only)
         elif words[0] == "systemctl":
             pass
         elif verb == "login":
@@ -155,12 +156,21 @@ class FakeMachine:
             return Completed(0, out="")
         return Completed(0, out="\n".join(self.containers))
 
-    def _up(self, folder: Path) -> None:
+    def _up(self, folder: Path, only: str) -> None:
+        """As compose does it: what runs from this very file stays, what is not there is made."""
         manifest = json.loads((folder / "release.json").read_text())
         images = manifest["facts"]["images"]
-        for name in [FRONT, *(f"{ENGINE_PREFIX}{i}" for i in range(manifest["facts"]["replicas"]))]:
+        engines = [f"{ENGINE_PREFIX}{index}" for index in range(manifest["facts"]["replicas"])]
+        for name in [FRONT, *engines]:
+            if only and not name.endswith(only):
+                continue
             image = images["front" if name == FRONT else "engine"]
             assert image in self.images, f"compose would have to pull {image}"
+            there = self.containers.get(name)
+            if there is not None and there.folder == str(folder):
+                there.status = "running"
+                continue
+            assert there is None or name == FRONT or not only, f"{name} was not removed before"
             self._made += 1
             self.containers[name] = FakeContainer(
                 name, image, str(folder), id=f"container-{self._made}"
