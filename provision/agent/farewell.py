@@ -19,7 +19,7 @@ TAKEN = "Terminated"  # the group's word for where the host is going
 SETTLE_S = 10.0  # a load balancer that was told still sends for some seconds
 UNTOLD_S = 30.0  # one that could not be told sends until its checks have failed
 SPOT_S = 120.0
-_LAST_S = 5.0
+_LAST_S = 10.0
 
 
 class Act(str, Enum):
@@ -105,8 +105,12 @@ def empty_for_s(farewell: Farewell, now: float) -> float:
 
 
 def grace_s(farewell: Farewell, wanted_s: float, now: float) -> float:
-    """How long a container may take to end: *wanted_s*, or what is left for front and engines."""
-    return max(1.0, min(wanted_s, (farewell.until - now - _LAST_S) / 2))
+    """How long a container may take to end: *wanted_s*, or what is left.
+
+    The front, which ends first, may need all of it: an engine that has nothing to do any more
+    takes its workers down in what remains, and loses nothing when it can't.
+    """
+    return max(1.0, min(wanted_s, farewell.until - now - _LAST_S))
 
 
 def _begun(farewell: Optional[Farewell], why: str, until: float, now: float) -> Farewell:

@@ -38,7 +38,9 @@ def of_replica(ask: AskStatus, index: int) -> AskStatus:
         replicas = status["replicas"] if status else []
         for one in replicas:
             if status and one["index"] == index:
-                return {**status, **one, "replicas": [one]}
+                alone = {**status, **one, "replicas": [one]}
+                gone = {"ready_for": None, "reason": status["reason"]}
+                return {**alone, **gone} if status.get("leaving") else alone
         return None
 
     return narrowed

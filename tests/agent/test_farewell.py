@@ -139,7 +139,7 @@ class TestOrder:
         assert empty_for_s(farewell, NOW + 20) == 70.0
         assert next_act(farewell, NOW + 89) is Act.EMPTY
         assert next_act(farewell, NOW + 91) is Act.STOP
-        assert grace_s(farewell, 150.0, NOW + 91) == 12.0
+        assert grace_s(farewell, 150.0, NOW + 91) == 19.0
 
     def test_time_that_is_over(self) -> None:
         """Nothing is begun that can't end; the group is told even then."""
