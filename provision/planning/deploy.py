@@ -24,18 +24,9 @@ from provision.planning.finish import finish, lagging, promotes
 from provision.planning.pace import CAREFUL, Pace
 from provision.planning.plan import Plan, Step, Wave
 from provision.planning.release import Release
-from provision.planning.rollout import (
-    Asked,
-    Move,
-    eased,
-    freed,
-    grip,
-    held,
-    intend,
-    refuse_unseen,
-    rollout,
-)
+from provision.planning.rollout import eased, freed, grip, held, intend, refuse_unseen, rollout
 from provision.planning.situation import Situation, Target, premise, serves, serving
+from provision.planning.stations import Asked, Move
 
 TRAFFIC_TIMEOUT_S = 300.0
 _ON_THE_WAY = {"starting", "warming"}

@@ -27,8 +27,9 @@ from provision.planning.finish import ANSWER_TIMEOUT_S
 from provision.planning.intent import Intent
 from provision.planning.pace import Pace
 from provision.planning.plan import Plan, Step, Wave
-from provision.planning.rollout import LEAVE_TIMEOUT_S, eased, intend
+from provision.planning.rollout import eased, intend
 from provision.planning.situation import Situation, premise, serves, serving
+from provision.planning.stations import LEAVE_TIMEOUT_S
 
 _BOOT_S = 900.0  # to launch, to set up, to fetch image and weights: before the engine starts
 _MARGIN_S = 120.0

@@ -10,19 +10,17 @@ from provision.planning.intent import Intent
 from provision.planning.pace import Pace
 from provision.planning.plan import Plan
 from provision.planning.rollout import (
-    Asked,
-    Move,
     eased,
     freed,
     grip,
     held,
     intend,
-    move,
     odd_hosts,
     refuse_unseen,
     rollout,
 )
 from provision.planning.situation import Situation, premise, served, serving
+from provision.planning.stations import Asked, Move, move
 
 _CLOCKS_S = 2.0  # a host's facts and the lock's time are not read in one moment
 

@@ -11,18 +11,9 @@ from provision.facts.host import HostFacts
 from provision.planning.finish import finish, lagging, promotes
 from provision.planning.pace import Pace
 from provision.planning.plan import Plan
-from provision.planning.rollout import (
-    Asked,
-    eased,
-    freed,
-    grip,
-    held,
-    intend,
-    move,
-    refuse_unseen,
-    rollout,
-)
+from provision.planning.rollout import eased, freed, grip, held, intend, refuse_unseen, rollout
 from provision.planning.situation import Situation, premise, served, serving
+from provision.planning.stations import Asked, move
 
 
 @dataclass(frozen=True, slots=True)

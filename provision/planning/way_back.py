@@ -7,8 +7,9 @@ from provision.facts.host import HostFacts
 from provision.planning.actions import SetCurrent
 from provision.planning.intent import Intent
 from provision.planning.plan import Plan, Step, Wave
-from provision.planning.rollout import eased, freed, grip, held, move, odd_hosts, rollout
+from provision.planning.rollout import eased, freed, grip, held, odd_hosts, rollout
 from provision.planning.situation import Situation, served, serving
+from provision.planning.stations import move
 
 
 def plan_return(environment: Environment, intent: Intent, situation: Situation) -> Plan:

@@ -17,7 +17,8 @@ from provision.planning.actions import (
 )
 from provision.planning.pace import Pace, at_a_time, deadline
 from provision.planning.plan import Wave
-from provision.planning.rollout import Move, rollout
+from provision.planning.rollout import rollout
+from provision.planning.stations import Move
 from provision.testing import samples
 
 OLD, NEW = "r-000000000000", "r-111111111111"
