@@ -17,7 +17,7 @@ from provision.switch.decide import Decision, decide
 from provision.switch.errors import SwitchError
 from provision.switch.policy import Policy
 from provision.switch.rule import Rule
-from provision.switch.values import ALL, Alarm, Outcome, Signals, State, Token, stamp
+from provision.switch.values import ALL, Alarm, Mode, Outcome, Signals, State, Token, stamp
 from provision.switch.world import Alarms, Notes, World
 
 T = TypeVar("T")
@@ -141,9 +141,9 @@ def _apply(world: World, found: Found, decision: Decision, trouble: list[str]) -
 
 def _differs(found: Found, decision: Decision) -> bool:
     state = decision.state
-    hold_still = state.floored is None if state.share == ALL else state.floored is not None
     same = hints.text_of(state) == found.notes.hints
-    return not (same and hold_still and not decision.moves and not decision.pages)
+    floored = (state.floored is not None) is _needs_floor(state)
+    return not (same and floored and not decision.moves and not decision.pages)
 
 
 def _moved_on(world: World, found: Found) -> bool:
@@ -152,12 +152,17 @@ def _moved_on(world: World, found: Found) -> bool:
     return (world.rule().share, notes.intent_version, notes.hints_version) != here
 
 
+def _needs_floor(state: State) -> bool:
+    """The fleet has hardly any traffic. In an overload it has too much: it may grow then."""
+    return state.share < ALL and state.mode is not Mode.PARTIAL
+
+
 def _floored(world: World, state: State, trouble: list[str]) -> State:
     """Keep the group from shrinking while its hosts have no traffic, and let go afterwards."""
     processes = state.floored
-    if state.share < ALL and processes is None:
+    if _needs_floor(state) and processes is None:
         return replace(state, floored=_or_trouble(world.floor, trouble))
-    if state.share == ALL and processes is not None:
+    if not _needs_floor(state) and processes is not None:
         before = len(trouble)
         _or_trouble(lambda: world.lift(processes), trouble)
         return state if len(trouble) > before else replace(state, floored=None)

@@ -51,7 +51,6 @@ class Role(StrEnum):
     ERRORS = "errors"  # the load balancer counts many 5xx
     QUEUE = "queue"  # requests wait in the engines
     BUSY = "busy"  # no room yet for the traffic that was taken off
-    SILENT = "silent"  # no host reports any canary
 
 
 class Alarm(StrEnum):

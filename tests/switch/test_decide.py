@@ -77,9 +77,9 @@ class TestTripping:
                 id="CloudWatch is silent",
             ),
             pytest.param(
-                dead(alarms={Role.SILENT: Alarm.ALARM, Role.QUEUE: Alarm.ALARM}, hosts=WELL),
+                dead(alarms={Role.ERRORS: Alarm.ALARM, Role.QUEUE: Alarm.ALARM}, hosts=WELL),
                 (Mode.PARTIAL, 70),
-                id="silence is no witness; a queue is one of overload",
+                id="errors beside a queue are those of a full one",
             ),
             pytest.param(
                 dead(primary=tokens(Outcome.FAILED, Outcome.FAILED, Outcome.GOOD)),

@@ -111,6 +111,13 @@ class TestADead:
         assert room.suspended() == {"ScheduledActions"}
         assert room.weights() == (100, 0)
 
+    def test_overloaded_fleet_may_grow(self, room: Room, asker: FakeAsker) -> None:
+        """A part of its traffic leaves; its group is left alone."""
+        room.ring("queue")
+        asker.outcome = Outcome.FULL
+        look(room, asker)
+        assert (room.weights(), room.suspended()) == ((70, 30), set())
+
     def test_fleet_comes_back_step_by_step(self, room: Room, asker: FakeAsker) -> None:
         """Hold, half-open, 5, 25, 50, 100, each with its message."""
         die(room, asker)
