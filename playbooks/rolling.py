@@ -109,13 +109,12 @@ def standing(session: Session, hosts: str, before: Future[Glance]) -> Situation:
 
 
 def show(plan: Plan, before: Future[Glance], *, json: bool) -> None:
-    """Print *plan*, and name whoever holds the lock, if there is something to do."""
+    """Print *plan*, and name whoever holds the lock, or left something behind."""
     from provision.report import plan as plan_report
 
     if not json:
         print(plan_report.text(plan))
-    if plan:
-        tell_who_works(before)
+    tell_who_works(before)
 
 
 def tell(
