@@ -20,6 +20,7 @@ SPENT, COMMITTED = "spent", "committed"
 DAILY, MONTHLY = "daily", "monthly"
 _HOLD, _TOLD, _MONTH = "hold#", "told#", "month#"
 WARN_PERCENT, FULL_PERCENT = 80, 100
+GRACE_S = 60  # clocks differ: so long after its time a reservation is given back
 
 Item = Mapping[str, Mapping[str, str]]
 

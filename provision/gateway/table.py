@@ -23,6 +23,7 @@ PATIENCE = Config(
     max_pool_connections=64,
     retries={"max_attempts": 2, "mode": "standard"},
 )
+DAY_S = 86_400
 _REFUSED = "ConditionalCheckFailedException"
 Told = Callable[[str, int, Spend], None]
 """Is told once a day which cap (``daily``, ``monthly``) has reached how many percent."""
@@ -63,9 +64,14 @@ class Table:
         self._tell_reached(counter.read(answer.get("Attributes", {}), hold.day))
         return hold
 
-    def settle(self, hold: Hold, micro: int) -> None:
-        """Count what was spent instead of *hold*, also when that had expired meanwhile."""
-        if self._update(counter.settle(hold, micro)) is None and micro:
+    def settle(self, hold: Hold, micro: int, now: float) -> None:
+        """Count what was spent instead of *hold*, also when that had expired meanwhile.
+
+        May be said again when nobody knows whether it was heard: a reservation that is gone before
+        its time was settled.
+        """
+        gone = self._update(counter.settle(hold, micro)) is None
+        if gone and micro and now >= hold.expires:
             self.add(hold.day, micro)
 
     def add(self, day: str, micro: int) -> None:
@@ -79,9 +85,9 @@ class Table:
     def give_back_expired(self, now: float) -> int:
         """Give back the reservations of owners that died; how many there were."""
         given = 0
-        for day in {counter.day_of(now), counter.day_of(now - self._hold_s - 3600)}:
+        for day in {counter.day_of(now), counter.day_of(now - self._hold_s - DAY_S)}:
             for hold in counter.holds(self._item(day)):
-                if hold.expires < now:
+                if hold.expires + counter.GRACE_S < now:
                     given += self._update(counter.settle(hold, 0)) is not None
         return given
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import provision
@@ -26,19 +27,25 @@ def host_bundle(agent: Path = AGENT) -> bytes:
     The same sources give the same bytes on every machine, so releases and bootstrap keys may be
     named by its digest. ``python3 host.pyz`` runs ``provision/agent/__main__.py``.
     """
+    return archive({"__main__.py": _MAIN.encode(), **sources(agent)})
+
+
+def archive(members: Mapping[str, bytes]) -> bytes:
+    """A zip of *members*, the same on every machine."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, content in sorted(_members(agent).items()):
-            archive.writestr(_entry(name), content)
+    with zipfile.ZipFile(buffer, "w") as zipped:
+        for name, content in sorted(members.items()):
+            zipped.writestr(_entry(name), content)
     return buffer.getvalue()
 
 
-def _members(agent: Path) -> dict[str, bytes]:
-    sources = {
-        f"provision/agent/{path.relative_to(agent).as_posix()}": path.read_bytes()
-        for path in agent.rglob("*.py")
+def sources(program: Path) -> dict[str, bytes]:
+    """The sources of a program that runs elsewhere, under the names by which it imports itself."""
+    found = {
+        f"provision/{program.name}/{path.relative_to(program).as_posix()}": path.read_bytes()
+        for path in program.rglob("*.py")
     }
-    return {"__main__.py": _MAIN.encode(), "provision/__init__.py": b"", **sources}
+    return {"provision/__init__.py": b"", **found}
 
 
 def _entry(name: str) -> zipfile.ZipInfo:

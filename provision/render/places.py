@@ -13,6 +13,10 @@ FRONT_PORT = 8000
 ENGINE_PORT_BASE = 8001
 AGENT_PORT = 8081
 
+# Of the gateway, in its task: the containers of one task share the loopback.
+GATEWAY_PORT = 4000
+GATEWAY_RUN = RUN
+
 # Inside the engine's container.
 ENGINE_PORT = 8000
 ENGINE_CONFIG = "/etc/llm-fleet/engine.yaml"

@@ -10,7 +10,7 @@ import pytest
 from moto import mock_aws
 
 from provision.gateway import counter
-from provision.gateway.counter import Priority
+from provision.gateway.counter import GRACE_S, Priority
 from provision.gateway.errors import SpendUnknown
 from provision.gateway.settings import Caps
 from provision.gateway.table import Table, client
@@ -18,6 +18,7 @@ from provision.gateway.table import Table, client
 NOW = datetime(2026, 11, 21, 3, tzinfo=UTC).timestamp()
 CAPS = Caps("spend", daily=1000, monthly=5000, open_when_unknown=False, allowance=0)
 HOLD_S = 300
+GONE_S = HOLD_S + GRACE_S + 1
 
 
 def make_table(dynamodb: Any, name: str = "spend") -> None:
@@ -53,7 +54,7 @@ def test_what_is_reserved_is_committed_until_it_is_settled(dynamodb: Any) -> Non
     assert hold is not None
     spend = mine.spend("2026-11-21")
     assert (spend.committed_day, spend.spent_day) == (400, 0)
-    mine.settle(hold, 150)
+    mine.settle(hold, 150, NOW)
     spend = mine.spend("2026-11-21")
     assert (spend.committed_day, spend.spent_day) == (150, 150)
     assert (spend.committed_month, spend.spent_month) == (150, 150)
@@ -64,7 +65,7 @@ def test_a_reservation_is_given_back_whole(dynamodb: Any) -> None:
     mine = table(dynamodb)
     hold = mine.reserve(400, Priority.HIGH, NOW)
     assert hold is not None
-    mine.settle(hold, 0)
+    mine.settle(hold, 0, NOW)
     assert mine.spend("2026-11-21") == counter.Spend("2026-11-21")
 
 
@@ -125,9 +126,9 @@ def test_a_dead_owner_s_reservation_is_given_back(dynamodb: Any) -> None:
     """After its time, by anybody, and once."""
     mine = table(dynamodb)
     assert mine.reserve(900, Priority.HIGH, NOW)
-    assert mine.give_back_expired(NOW + HOLD_S) == 0
-    assert mine.give_back_expired(NOW + HOLD_S + 1) == 1
-    assert mine.give_back_expired(NOW + HOLD_S + 1) == 0
+    assert mine.give_back_expired(NOW + HOLD_S + GRACE_S) == 0
+    assert mine.give_back_expired(NOW + GONE_S) == 1
+    assert mine.give_back_expired(NOW + GONE_S) == 0
     assert mine.reserve(1000, Priority.HIGH, NOW)
 
 
@@ -136,7 +137,7 @@ def test_what_expired_overnight_is_found_in_the_month_before(dynamodb: Any) -> N
     mine = table(dynamodb)
     evening = datetime(2026, 11, 30, 23, 59, 50, tzinfo=UTC).timestamp()
     assert mine.reserve(900, Priority.HIGH, evening)
-    assert mine.give_back_expired(evening + HOLD_S + 1) == 1
+    assert mine.give_back_expired(evening + GONE_S) == 1
 
 
 def test_an_owner_that_was_only_late_still_counts_what_it_spent(dynamodb: Any) -> None:
@@ -144,19 +145,19 @@ def test_an_owner_that_was_only_late_still_counts_what_it_spent(dynamodb: Any) -
     mine = table(dynamodb)
     hold = mine.reserve(900, Priority.HIGH, NOW)
     assert hold is not None
-    mine.give_back_expired(NOW + HOLD_S + 1)
-    mine.settle(hold, 70)
+    mine.give_back_expired(NOW + GONE_S)
+    mine.settle(hold, 70, NOW + GONE_S)
     spend = mine.spend("2026-11-21")
     assert (spend.committed_day, spend.spent_day) == (70, 70)
 
 
-def test_giving_back_what_is_settled_changes_nothing(dynamodb: Any) -> None:
-    """The reservation is gone, so there is nothing to give back."""
+def test_settling_twice_counts_once(dynamodb: Any) -> None:
+    """Who does not know whether it was heard may say it again: it counts once."""
     mine = table(dynamodb)
     hold = mine.reserve(900, Priority.HIGH, NOW)
     assert hold is not None
-    mine.settle(hold, 70)
-    mine.settle(hold, 0)
+    mine.settle(hold, 70, NOW)
+    mine.settle(hold, 70, NOW)
     assert mine.spend("2026-11-21").committed_day == 70
 
 

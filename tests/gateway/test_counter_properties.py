@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from moto import mock_aws
 
-from provision.gateway.counter import Hold, Priority, day_of, limit
+from provision.gateway.counter import GRACE_S, Hold, Priority, day_of, limit
 from provision.gateway.settings import Caps
 from provision.gateway.table import Table, client
 from tests.gateway.test_counter import HOLD_S, NOW, make_table
@@ -62,7 +62,7 @@ class Gateways(RuleBasedStateMachine):
         """With anything up to what was reserved: 0 is a failure."""
         hold = self.open.pop(data.draw(st.integers(0, len(self.open) - 1)))
         micro = data.draw(st.integers(0, hold.micro))
-        self.tables[who].settle(hold, micro)
+        self.tables[who].settle(hold, micro, self.now)
         self.spent[hold.day] = self.spent.get(hold.day, 0) + micro
 
     @precondition(lambda self: self.open)
@@ -81,8 +81,12 @@ class Gateways(RuleBasedStateMachine):
     @rule(who=st.integers(0, 2))
     def sweep(self, who: int) -> None:
         """Gives back what dead owners held, and nothing else."""
-        recent = {day_of(self.now)[:7], day_of(self.now - HOLD_S - 3600)[:7]}
-        expired = [hold for hold in self.lost if hold.expires < self.now and hold.day[:7] in recent]
+        recent = {day_of(self.now)[:7], day_of(self.now - HOLD_S - 86_400)[:7]}
+        expired = [
+            hold
+            for hold in self.lost
+            if hold.expires + GRACE_S < self.now and hold.day[:7] in recent
+        ]
         assert self.tables[who].give_back_expired(self.now) == len(expired)
         self.lost = [hold for hold in self.lost if hold not in expired]
 
