@@ -27,7 +27,7 @@ def host_bundle(agent: Path = AGENT) -> bytes:
     The same sources give the same bytes on every machine, so releases and bootstrap keys may be
     named by its digest. ``python3 host.pyz`` runs ``provision/agent/__main__.py``.
     """
-    return archive({"__main__.py": _MAIN.encode(), **sources(agent)})
+    return archive({"__main__.py": _MAIN.encode(), **sources("agent", agent)})
 
 
 def archive(members: Mapping[str, bytes]) -> bytes:
@@ -39,11 +39,11 @@ def archive(members: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def sources(program: Path) -> dict[str, bytes]:
+def sources(program: str, folder: Path) -> dict[str, bytes]:
     """The sources of a program that runs elsewhere, under the names by which it imports itself."""
     found = {
-        f"provision/{program.name}/{path.relative_to(program).as_posix()}": path.read_bytes()
-        for path in program.rglob("*.py")
+        f"provision/{program}/{path.relative_to(folder).as_posix()}": path.read_bytes()
+        for path in folder.rglob("*.py")
     }
     return {"provision/__init__.py": b"", **found}
 

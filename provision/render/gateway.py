@@ -20,6 +20,8 @@ from provision.render.templates import render
 
 MICRO = 1_000_000
 MAX_REQUESTS = 50_000
+TABLE_KEY = "pk"  # of both tables, a string
+STALE_TTL = "expires"  # the attribute by which DynamoDB forgets
 # Beside the workers, of which there are two while one takes over from the other: the supervisor and
 # the front.
 OTHERS_MIB = 256
@@ -38,12 +40,12 @@ class Group:
 
 
 def spend_table(environment: Environment) -> str:
-    """The DynamoDB table of the counter: key ``pk`` (S), on demand."""
+    """The DynamoDB table of the counter."""
     return f"{environment.prefix}-spend"
 
 
 def stale_table(environment: Environment) -> str:
-    """The DynamoDB table of kept answers: key ``pk`` (S), on demand, TTL on ``expires``."""
+    """The DynamoDB table of kept answers."""
     return f"{environment.prefix}-stale"
 
 

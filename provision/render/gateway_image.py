@@ -62,7 +62,7 @@ def gateway_bundle() -> bytes:
     """``gateway.pyz``: the program's sources, on the module search path as they are."""
     taken = {
         name: content
-        for name, content in sources(AGENT).items()
+        for name, content in sources("agent", AGENT).items()
         if name.removeprefix("provision/agent/").removesuffix(".py") in _TAKEN_ALONG
     }
-    return archive({**sources(GATEWAY), **taken})
+    return archive({**sources("gateway", GATEWAY), **taken})
