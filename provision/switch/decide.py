@@ -50,7 +50,8 @@ class Decision:
     @property
     def tripped(self) -> bool:
         """The switch took all traffic off the fleet, on the signals and not on an intent."""
-        return self.moves and self.state.trips[-1:] != self.before.trips[-1:]
+        newest = self.state.trips[-1:]
+        return self.moves and self.state.share == 0 and newest != self.before.trips[-1:]
 
 
 def decide(state: State, signals: Signals, policy: Policy, now: float) -> Decision:

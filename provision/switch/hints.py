@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from provision.switch.policy import Policy
-from provision.switch.values import ALL, Mode, Proof, Run, State
+from provision.switch.values import ALL, AWAY, Mode, Proof, Run, State
 
 FORMAT = 1
 _DAY_S = 86_400.0
@@ -114,11 +114,9 @@ def _parse(text: str) -> State:
 
 def _fits(mode: Mode, share: int) -> bool:
     """Whether a mode can have this share at all."""
-    if mode is Mode.FROZEN:
-        return 0 <= share <= ALL
     if mode is Mode.PRIMARY:
         return share == ALL
-    return share == 0 if mode in (Mode.FALLBACK, Mode.HALF_OPEN) else 0 < share < ALL
+    return share == 0 if mode in AWAY else 0 < share < ALL
 
 
 def _refuse(constant: str) -> None:

@@ -10,7 +10,7 @@ from typing import Protocol
 from provision.switch import judge as judging
 from provision.switch.moves import all_back, climb, freed, rescue, shed, trip
 from provision.switch.step import Look, Step, doubts, hold_text, run_text
-from provision.switch.values import ALL, Mode, Run, State, stamp
+from provision.switch.values import Mode, Run, State, stamp
 
 
 class ModeStep(Protocol):
@@ -86,7 +86,7 @@ def _ramp(state: State, look: Look) -> Step:
 def _frozen(state: State, look: Look) -> Step:
     if look.signals.intent.version != state.intent_version:
         return freed(state, look)
-    if look.seen.fallback_dead and look.seen.own_good and state.share < ALL:
+    if look.seen.fallback_dead and look.seen.own_good:
         return rescue(state, look)
     text = f"{len(state.trips)} trips within a day: frozen until a person looks"
     return Step(state, text, "an intent (`fab fallback.auto`) frees it", (("frozen", text),))

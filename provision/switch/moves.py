@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from provision.switch.policy import Policy
 from provision.switch.step import Look, Step, evidence
 from provision.switch.values import ALL, Mode, Run, State
 
@@ -81,9 +80,15 @@ def rescue(state: State, look: Look) -> Step:
 
 
 def freed(state: State, look: Look) -> Step:
-    """A person looked: on from here, with a clean record."""
-    mode = _mode_of(state.share, look.policy)
-    free = replace(state, mode=mode, since=look.now, hold_until=0.0, trips=(), intent_version=None)
+    """A person looked: the fleet is asked at once, with a clean record."""
+    free = replace(
+        state,
+        mode=Mode.FALLBACK,
+        since=look.now,
+        hold_until=0.0,
+        trips=(),
+        intent_version=None,
+    )
     return Step(free, "a person wrote an intent: no longer frozen")
 
 
@@ -96,9 +101,3 @@ def _hold_s(state: State, look: Look) -> float:
     if state.mode is Mode.RAMP or again:
         return min(policy.hold_cap_s, max(policy.hold_s, 2 * state.hold_s))
     return policy.hold_s
-
-
-def _mode_of(share: int, policy: Policy) -> Mode:
-    if share in (0, ALL):
-        return Mode.PRIMARY if share else Mode.FALLBACK
-    return Mode.PARTIAL if share == policy.partial_share else Mode.RAMP

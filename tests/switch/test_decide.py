@@ -307,6 +307,7 @@ class TestFreezing:
         assert where(decision) == (Mode.HALF_OPEN, 0)
         assert decision.state.trips == ()
         assert decision.reason == "a person wrote an intent: no longer frozen"
+        assert not decision.tripped
 
 
 class TestHalfOpen:
@@ -325,6 +326,12 @@ class TestHalfOpen:
     def test_ten_good_tokens_over_a_minute(self, run: Run, expected: tuple[Mode, int]) -> None:
         """Enough of them, over long enough, without a gap of minutes."""
         assert where(decide(self.asking(run=run), well(), POLICY, NOW)) == expected
+
+    def test_the_same_look_counts_once(self) -> None:
+        """Two runs that read the same tokens, or one that is repeated."""
+        once = decide(self.asking(run=Run(4, NOW - 30, NOW - 6)), well(), POLICY, NOW)
+        again = decide(once.state, well(), POLICY, NOW + 1)
+        assert (once.state.run.count, again.state.run.count) == (5, 5)
 
     @pytest.mark.parametrize(
         "bad",
@@ -419,6 +426,13 @@ class TestADeadFallback:
         assert [page.split(":")[0] for page in decision.pages] == [
             "the fleet and the fallback are dead"
         ]
+
+    def test_frees_a_frozen_switch_without_another_trip(self) -> None:
+        """The clean record of a freed switch must not look like a new entry in it."""
+        frozen = away(Mode.FROZEN, intent_version=1, proof=Proof(misses=3))
+        decision = decide(frozen, well(fallback=None, intent=Intent(version=2)), POLICY, NOW)
+        assert where(decision) == (Mode.PRIMARY, 100)
+        assert not decision.tripped
 
     def test_two_misses_are_not_death(self) -> None:
         """The third in a row is."""

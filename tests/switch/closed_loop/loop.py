@@ -109,13 +109,13 @@ class Loop:
         self.function = Lambda(self.aws, design.policy, first_tick=START + rng.uniform(0, 60))
         runs.append(self.function.alarm)
         self._metrics, self._lost, self._errors = metrics, 0.0, 0.0
-        self._relapses = scenario.relapses
+        self._relapses, self._ended = scenario.relapses, False
         self.timeline.every(WORK_EVERY_S, self._work, first=START)
         self.timeline.every(60, self._count_errors, first=START + rng.uniform(0, 60))
 
     def run(self) -> Result:
         """Let it happen."""
-        self.timeline.run(START + LONGEST_S, self._over)
+        self.timeline.run(START + LONGEST_S, lambda: self._ended)
         return self._result()
 
     def _work(self) -> None:
@@ -127,6 +127,7 @@ class Loop:
         self._lost += lost * WORK_EVERY_S
         self._errors += lost * self.load.at(now) * REQUESTS_PER_S * WORK_EVERY_S
         self._relapse(now, share)
+        self._ended = self._over()
 
     def _count_errors(self) -> None:
         """The load balancer's own metrics: once a minute, late, and only when there are any."""
