@@ -35,7 +35,7 @@ from provision.agent.wait import ask_status, of_replica, wait
 
 _LAST_LINES = 40
 _ONLY_ASKS = ("status", "wait", "ask", "bake", "prove-gpu")
-_FOR_THOSE_WHO_STAY = ("apply", "maintain", "drain", "resume", "wait", "bake", "boot")
+_FOR_THOSE_WHO_STAY = ("apply", "prepare", "maintain", "drain", "resume", "wait", "bake", "boot")
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
@@ -81,6 +81,11 @@ def _apply(options: argparse.Namespace, paths: Paths, events: Events) -> None:
     change = whole if options.replica is None else OneEngine(here, options.replica).apply
     with interruptible():
         change(options.release, fetch=options.fetch, recreate=options.restart)
+
+
+def _prepare(options: argparse.Namespace, paths: Paths, events: Events) -> None:
+    with interruptible():
+        Apply(host(paths, events)).prepare(options.release, fetch=options.fetch)
 
 
 def _maintain(options: argparse.Namespace, paths: Paths, events: Events) -> None:
@@ -220,6 +225,7 @@ def _request() -> Dict[str, Any]:
 
 _COMMANDS: Dict[str, Callable[[argparse.Namespace, Paths, Events], None]] = {
     "apply": _apply,
+    "prepare": _prepare,
     "wait": _wait,
     "ask": _ask,
     "status": _status,

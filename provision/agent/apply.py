@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Optional
+from typing import List, Optional
 
 from provision.agent import units
 from provision.agent.containers import Containers
@@ -53,12 +53,20 @@ class Apply:
         with held(self._paths.lock, self._host.clock, self._events, wait_s=lock_wait_s):
             return self.while_held(release_id, fetch=fetch, recreate=recreate)
 
+    def prepare(self, release_id: str, *, fetch: bool) -> None:
+        """Bring everything here that *release_id* needs, while what runs goes on.
+
+        Raises AgentError, Stopped or Busy.
+        """
+        with held(self._paths.lock, self._host.clock, self._events, wait_s=LOCK_WAIT_S):
+            manifest = self._prepare.folder(release_id, fetch=fetch)
+            self._prepare.everything(manifest, self._ports(release_id))
+        self._events.emit("prepared", release=release_id, phases=self._events.phases)
+
     def while_held(self, release_id: str, *, fetch: bool, recreate: bool = False) -> bool:
         """:meth:`release` for whoever holds the host's lock already."""
         manifest = self._prepare.folder(release_id, fetch=fetch)
-        replicas = self._prepare.settings(release_id).replicas
-        ports = [FRONT_PORT, *(replica.port for replica in replicas)]
-        mounted_now = self._prepare.everything(manifest, ports)
+        mounted_now = self._prepare.everything(manifest, self._ports(release_id))
         recreate = recreate or mounted_now
         if not recreate and self._as_wanted(manifest):
             self._paths.booted.touch()
@@ -69,6 +77,10 @@ class Apply:
         self._paths.booted.touch()
         self._events.emit("applied", release=release_id, phases=self._events.phases)
         return True
+
+    def _ports(self, release_id: str) -> List[int]:
+        replicas = self._prepare.settings(release_id).replicas
+        return [FRONT_PORT, *(replica.port for replica in replicas)]
 
     def _as_wanted(self, manifest: Manifest) -> bool:
         """The release is current, whole, and its containers run."""

@@ -16,6 +16,9 @@ def parser() -> argparse.ArgumentParser:
     apply.add_argument("--release", required=True)
     apply.add_argument("--fetch", action="store_true", help="take its folder from the bucket")
     apply.add_argument("--restart", action="store_true", help="start its containers anew")
+    ahead = commands.add_parser("prepare", help="bring here what a release needs; nothing starts")
+    ahead.add_argument("--release", required=True)
+    ahead.add_argument("--fetch", action="store_true", help="take its folder from the bucket")
     away = commands.add_parser(
         "maintain", parents=[one], help="take no traffic for a while; again renews it"
     )

@@ -43,6 +43,13 @@ def apply(
     return _call(program, *words, timeout_s=_APPLY_S)
 
 
+def prepare(release_id: str, *, fetch: bool = False) -> Command:
+    """Bring to the host what the release needs, while what runs there goes on."""
+    program = INSTALLED if fetch else program_of(release_id)
+    words = ("prepare", "--release", release_id, *(("--fetch",) if fetch else ()))
+    return _call(program, *words, timeout_s=_APPLY_S)
+
+
 def maintain(*, lease_s: float, why: str, replica: int | None = None) -> Command:
     """Mark the host, or one engine of it, as away on purpose, for *lease_s* at most."""
     words = ("maintain", "--lease", f"{lease_s:.0f}", "--why", why, *_one(replica))

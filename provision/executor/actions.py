@@ -123,8 +123,8 @@ class Actions:
                 return Did()
             case UploadFiles(files, folder):
                 return self._upload(host, files, folder)
-            case WaitReady(release_id, timeout_s):
-                return self._wait_ready(host, release_id, timeout_s, say)
+            case WaitReady():
+                return self._wait_ready(host, step.action, say)
             case WaitInTraffic() | BeginMaintenance() | LeaveTraffic() | EnterTraffic():
                 return self._come_and_go(host, step.action, say)
             case SeedWeights():
@@ -237,9 +237,11 @@ class Actions:
             "aws": _aws(self._cloud.publisher_keys(action.folder)),
         }
 
-    def _wait_ready(self, host: Host, release_id: str, timeout_s: float, say: Say) -> Did:
+    def _wait_ready(self, host: Host, action: WaitReady, say: Say) -> Did:
         begun = self._clock.monotonic()
-        command = host_program.wait(release_id, timeout_s=timeout_s)
+        command = host_program.wait(
+            action.release_id, timeout_s=action.timeout_s, replica=action.replica
+        )
         try:
             report = follow(self._shell, host, command, say)
         except HostError as error:

@@ -13,6 +13,8 @@ from provision.planning.actions import (
     Bake,
     BeginMaintenance,
     DrainHost,
+    EndMaintenance,
+    PrepareRelease,
     ProveGpu,
 )
 
@@ -34,8 +36,14 @@ def _prove_gpu(action: ProveGpu) -> Command:
 
 _CALLS: Mapping[type, Callable[[Any], Command]] = {
     ProveGpu: _prove_gpu,
-    ApplyRelease: lambda a: host_program.apply(a.release_id, restart=a.restart, fetch=a.fetch),
-    BeginMaintenance: lambda a: host_program.maintain(lease_s=a.lease_s, why=_WHY_AWAY),
-    DrainHost: lambda a: host_program.drain(timeout_s=a.timeout_s),
-    Bake: lambda a: host_program.bake(a.release_id, seconds=a.seconds),
+    PrepareRelease: lambda a: host_program.prepare(a.release_id, fetch=a.fetch),
+    ApplyRelease: lambda a: host_program.apply(
+        a.release_id, restart=a.restart, fetch=a.fetch, replica=a.replica
+    ),
+    BeginMaintenance: lambda a: host_program.maintain(
+        lease_s=a.lease_s, why=_WHY_AWAY, replica=a.replica
+    ),
+    EndMaintenance: lambda a: host_program.resume(replica=a.replica),
+    DrainHost: lambda a: host_program.drain(timeout_s=a.timeout_s, replica=a.replica),
+    Bake: lambda a: host_program.bake(a.release_id, seconds=a.seconds, replica=a.replica),
 }

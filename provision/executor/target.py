@@ -50,6 +50,7 @@ def target_of(environment: Environment, *, repository_url: str) -> Target:
         gated=model.gated,
         chat=model.chat is not False,
         disk=disk_for(model),
+        engines=facts["replicas"],
     )
 
 

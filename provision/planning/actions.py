@@ -88,24 +88,38 @@ class ProveGpu:
 
 
 @dataclass(frozen=True, slots=True)
+class PrepareRelease:
+    """Bring weights and images of the release to the host, while it serves with what it runs.
+
+    With *fetch* the release itself comes from the bucket when the host does not have it.
+    """
+
+    release_id: str
+    fetch: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ApplyRelease:
     """Switch the host to the release and start it (the host program does it, atomically).
 
     With *restart* its containers start anew even when they are as wanted; with *fetch* the host
-    takes the release from the bucket when it does not have it.
+    takes the release from the bucket when it does not have it. With *replica* only that engine of
+    the host is changed, and what the host as a whole runs stays.
     """
 
     release_id: str
     restart: bool = False
     fetch: bool = False
+    replica: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class WaitReady:
-    """Wait until the agent on the host says ready for the release."""
+    """Wait until the agent on the host says ready for the release; or (*replica*) one engine is."""
 
     release_id: str
     timeout_s: float
+    replica: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +145,20 @@ class FreeFleet:
 
 @dataclass(frozen=True, slots=True)
 class BeginMaintenance:
-    """Mark the host as away on purpose; the mark ends by itself after *lease_s*."""
+    """Mark the host as away on purpose; the mark ends by itself after *lease_s*.
+
+    With *replica* only that engine is: the host's own front sends it nothing new.
+    """
 
     lease_s: float
+    replica: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EndMaintenance:
+    """Let the host's front send to the engine *replica* again."""
+
+    replica: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +174,10 @@ class LeaveTraffic:
 
 @dataclass(frozen=True, slots=True)
 class DrainHost:
-    """Wait until no engine of the host has anything to do."""
+    """Wait until no engine of the host, or (*replica*) the one, has anything to do."""
 
     timeout_s: float
+    replica: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +205,7 @@ class Bake:
 
     release_id: str
     seconds: float
+    replica: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,12 +251,14 @@ Action = (
     | AcceptProbeKey
     | PublishRelease
     | ProveGpu
+    | PrepareRelease
     | ApplyRelease
     | WaitReady
     | WaitInTraffic
     | HoldFleet
     | FreeFleet
     | BeginMaintenance
+    | EndMaintenance
     | LeaveTraffic
     | DrainHost
     | AskFront

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence, Set
+from dataclasses import replace
 
 from provision.commands.host_program import release_folder
 from provision.config.environment import Environment
@@ -24,9 +25,18 @@ from provision.planning.finish import finish, lagging, promotes
 from provision.planning.pace import CAREFUL, Pace
 from provision.planning.plan import Plan, Step, Wave
 from provision.planning.release import Release
-from provision.planning.rollout import eased, freed, grip, held, intend, refuse_unseen, rollout
-from provision.planning.situation import Situation, Target, premise, serves, serving
-from provision.planning.stations import Asked, Move
+from provision.planning.rollout import (
+    eased,
+    freed,
+    grip,
+    held,
+    intend,
+    prepared,
+    refuse_unseen,
+    rollout,
+)
+from provision.planning.situation import Situation, Target, premise, serving
+from provision.planning.stations import Asked, Move, Shape, move
 
 TRAFFIC_TIMEOUT_S = 300.0
 _ON_THE_WAY = {"starting", "warming"}
@@ -57,9 +67,12 @@ def plan_deploy(
     if not situation.reachable:
         reasons = "\n".join(f"  {name}: {why}" for name, why in situation.unreachable.items())
         raise PlanError(f"no host can be reached\n{reasons}", hint="`fab doctor` finds the cause")
-    moves = () if accept_downtime else tuple(_moves(target, situation))
-    refuse_unseen(moves, situation.unreachable)
+    moves = tuple(_moves(target, situation))
     ease = eased(pace, situation)
+    if accept_downtime:
+        # All at once; but where engines can be changed one by one, that is the quicker way back.
+        moves, ease = tuple(one for one in moves if one.engines), replace(ease, min_healthy=0)
+    refuse_unseen(moves, situation.unreachable)
     rolled = rollout(
         moves,
         environment,
@@ -74,6 +87,7 @@ def plan_deploy(
         _publish(target, situation),
         _fill_stores(environment, target, situation),
         _start(environment, target, situation, later={move.host.name for move in moves}),
+        *prepared(moves),
         *held(rolled, processes),
     )
     work = tuple(wave for wave in waves if wave.steps)
@@ -103,14 +117,13 @@ def _moves(target: Target, situation: Situation) -> Iterator[Move]:
 
     Also those out of traffic: they may be in it again before their turn comes.
     """
-    release = target.release
+    release, shape = target.release, Shape(target.engines, target.release.model)
     for host in situation.reachable:
         facts = situation.facts[host.name]
         if facts.release is not None and not _comes_by_itself(facts, release):
             why = _why(facts, release)
-            sent_to = host.name in situation.in_traffic
-            busy = serves(host, situation)
-            yield Move(host, facts, busy, release.id, why, sent_to=sent_to)
+            one = move(situation, host.name, why=why, wanted=release.id, shape=shape)
+            yield replace(one, fetch=False)  # it was uploaded by then
 
 
 def _comes_by_itself(facts: HostFacts, release: Release) -> bool:

@@ -39,7 +39,7 @@ def plan_restart(
     host runs anything, Refused when too few would serve meanwhile or a host can't be reached.
     """
     moves = [
-        move(situation, name, why=why, restart=True)
+        move(situation, name, why=why, restart=True, older_than_s=older_than_s)
         for name, facts in sorted(situation.facts.items())
         if facts.release is not None and (why := _why(facts, older_than_s))
     ]
@@ -58,8 +58,10 @@ def plan_rest_of_restart(
     for name, facts in sorted(situation.facts.items()):
         if facts.release is None or (name not in intent.before and not intent.whole):
             continue
-        if name in intent.before and _why(facts, elapsed_s + _CLOCKS_S):
-            moves.append(move(situation, name, why="was not restarted yet", restart=True))
+        age = elapsed_s + _CLOCKS_S
+        if name in intent.before and _why(facts, age):
+            why = "was not restarted yet"
+            moves.append(move(situation, name, why=why, restart=True, older_than_s=age))
         elif not served(name, facts.release, situation):
             moves.append(move(situation, name, why="goes on"))
     return _restart(environment, situation, intent.pace, moves, chat=intent.chat)

@@ -11,9 +11,18 @@ from provision.facts.host import HostFacts
 from provision.planning.finish import finish, lagging, promotes
 from provision.planning.pace import Pace
 from provision.planning.plan import Plan
-from provision.planning.rollout import eased, freed, grip, held, intend, refuse_unseen, rollout
+from provision.planning.rollout import (
+    eased,
+    freed,
+    grip,
+    held,
+    intend,
+    prepared,
+    refuse_unseen,
+    rollout,
+)
 from provision.planning.situation import Situation, premise, served, serving
-from provision.planning.stations import Asked, move
+from provision.planning.stations import Asked, Shape, move
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +63,9 @@ def plan_rollback(
             hint="`fab releases` shows others; `fab deploy` publishes what it needs",
         )
     _refuse_misfit(release, situation)
+    shape = Shape(release.engines, release.model)
     moves = [
-        move(situation, name, why=_why(release, facts), wanted=release.id)
+        move(situation, name, why=_why(release, facts), wanted=release.id, shape=shape)
         for name, facts in sorted(situation.facts.items())
         if not served(name, release.id, situation)
     ]
@@ -78,7 +88,7 @@ def plan_rollback(
     processes = grip(situation)
     return Plan(
         title=f"bring {environment.name} to {release.id} ({release.model})",
-        waves=(*held(waves, processes), last) if waves or promote else (),
+        waves=(*prepared(moves), *held(waves, processes), last) if waves or promote else (),
         expects={host.name: situation.facts[host.name].release for host in situation.reachable},
         premise=premise(situation),
         notes=tuple(_notes(release, situation)),

@@ -17,7 +17,7 @@ from provision.planning.intent import Intent, Kind
 from provision.planning.pace import Pace
 from provision.planning.plan import Step, Wave
 from provision.planning.situation import Situation
-from provision.planning.stations import ANYTHING, Asked, Move, stations
+from provision.planning.stations import ANYTHING, Asked, Move, get_ready, stations
 
 # What the Auto Scaling group would do to a host that is away. (AZRebalance is off for good.)
 HELD = ("Launch", "Terminate", "ReplaceUnhealthy")
@@ -42,17 +42,24 @@ def rollout(
     idle = [move for move in moves if move.away]
     busy = sorted((move for move in moves if not move.away), key=lambda move: move.sent_to)
     if not whatever_serves:
-        _guard(busy, pace, serving + len(idle))
+        _guard([move for move in busy if move.leaves], pace, serving + len(idle))
     waves = []
     if idle:
         title = f"bring back {_names(idle)}: {serving} of {serving} keep serving"
         waves.append(Wave(title, _steps(idle, environment, pace, asked)))
         serving += len(idle)
     for batch in _batches(busy, pace.max_unavailable):
-        left = serving - len(batch)
-        title = f"change {_names(batch)}: {left} of {serving} keep serving"
+        left = serving - sum(move.leaves for move in batch)
+        one = ", engine by engine" if any(move.engines for move in batch) else ""
+        title = f"change {_names(batch)}{one}: {left} of {serving} keep serving"
         waves.append(Wave(title, _steps(batch, environment, pace, asked), needs_all=True))
     return tuple(waves)
+
+
+def prepared(moves: Sequence[Move]) -> tuple[Wave, ...]:
+    """What *moves* need is brought to the hosts while they serve with what they run."""
+    steps = tuple(get_ready(move) for move in moves if move.new and not move.away)
+    return (Wave("get ready", steps, needs_all=True),) if steps else ()
 
 
 def refuse_unseen(moves: Sequence[Move], unreachable: Mapping[str, str]) -> None:

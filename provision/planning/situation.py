@@ -18,7 +18,8 @@ from provision.secret import Secret
 class Target:
     """What shall run: a release, and the images and weights that it needs.
 
-    ``gated`` None: nobody knows whether the Hub asks for a token.
+    ``gated`` None: nobody knows whether the Hub asks for a token. ``engines`` is how many of them
+    a host runs, None where that does not matter.
     """
 
     release: Release
@@ -29,6 +30,7 @@ class Target:
     gated: bool | None = False
     chat: bool = True
     disk: Disk | None = None
+    engines: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,9 @@ def served(name: str, release: str, situation: Situation) -> bool:
     facts = situation.facts[name]
     agent = facts.agent or {}
     ready = facts.release == release and agent.get("ready_for") == release
-    return ready and not agent.get("maintenance") and name in situation.in_traffic
+    left_out = any(one.get("away") or one.get("out") for one in agent.get("replicas") or ())
+    away = agent.get("maintenance") or left_out
+    return ready and not away and name in situation.in_traffic
 
 
 def serves(host: Host, situation: Situation) -> bool:

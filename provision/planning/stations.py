@@ -1,13 +1,14 @@
 """What a host goes through when it is changed while the fleet serves. Pure.
 
-Out of traffic before its engine is told anything, emptied, started in its own place, warmed, asked,
-back in traffic, and watched for a while.
+Out of traffic before its engine is told anything, emptied, started in its own place, warmed,
+asked, back in traffic, and watched for a while. The engines of a host that has several are changed
+one at a time before that, while it serves.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from provision.config.environment import Environment
 from provision.config.timeouts import chain
@@ -21,8 +22,10 @@ from provision.planning.actions import (
     DrainHost,
     EnterTraffic,
     LeaveTraffic,
+    PrepareRelease,
     WaitReady,
 )
+from provision.planning.engines import Times, engines_of, one_by_one, singly
 from provision.planning.pace import Pace
 from provision.planning.plan import Step
 from provision.planning.situation import Situation, serves
@@ -40,6 +43,7 @@ class Move:
 
     With *fetch* the host takes it from the bucket, for nobody uploads it. One that is ready counts
     as *in_traffic*, whether or not the load balancer calls it healthy (*sent_to*) at the moment.
+    *engines* of it are changed one at a time while it serves; () is the host as a whole.
     """
 
     host: Host
@@ -50,6 +54,17 @@ class Move:
     restart: bool = False
     fetch: bool = False
     sent_to: bool = True
+    engines: tuple[int, ...] = ()
+
+    @property
+    def new(self) -> bool:
+        """The host as a whole runs another release now, or none."""
+        return self.facts.release != self.wanted
+
+    @property
+    def leaves(self) -> bool:
+        """It leaves traffic on the way, if only for its front."""
+        return not self.engines or self.new
 
     @property
     def away(self) -> bool:
@@ -68,6 +83,17 @@ class Asked:
 ANYTHING = Asked()
 
 
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How a release uses a host: how many engines it runs there, and what they are called."""
+
+    engines: int | None = None
+    model: str | None = None
+
+
+UNKNOWN = Shape()
+
+
 def move(
     situation: Situation,
     name: str,
@@ -75,28 +101,60 @@ def move(
     why: str,
     wanted: str | None = None,
     restart: bool = False,
+    older_than_s: float | None = None,
+    shape: Shape = UNKNOWN,
 ) -> Move:
-    """The host *name*, brought to the release *wanted*, or (None) to the one that it runs."""
+    """The host *name*, brought to the release *wanted*, or (None) to the one that it runs.
+
+    With *restart* engines that run it already start anew, or (*older_than_s*) on a host with
+    several those that have run for longer. *shape* is that of *wanted*.
+    """
     facts = situation.facts[name]
     host = next(host for host in situation.inventory if host.name == name)
-    release = wanted or facts.release or ""
+    release, serving = wanted or facts.release or "", serves(host, situation)
+    age = (older_than_s or 0.0) if restart else None
+    one_at_a_time = singly(
+        facts, release, same_shape=_same(facts, release, shape), older_than_s=age
+    )
     return Move(
         host=host,
         facts=facts,
-        in_traffic=serves(host, situation),
+        in_traffic=serving,
         wanted=release,
         why=why,
         restart=restart,
         fetch=release not in facts.releases,
         sent_to=name in situation.in_traffic,
+        engines=one_at_a_time if serving else (),
     )
 
 
+def get_ready(move: Move) -> Step:
+    """Bring to the host what it will run, while it serves: that takes as long as it takes."""
+    action = PrepareRelease(move.wanted, fetch=move.fetch)
+    return Step(move.host, f"fetch what {move.wanted} needs", "while it serves", action)
+
+
 def stations(move: Move, environment: Environment, pace: Pace, asked: Asked) -> Iterator[Step]:
-    """The steps of one host, in order."""
-    host, release = move.host, move.wanted
-    ready_s = float(environment.health.ready_timeout_s)
-    drain_s = pace.drain_s or float(chain(environment.engine).front_read_s)
+    """The steps of one host, in order: its engines one at a time, then the host if need be."""
+    times = Times(
+        drain_s=pace.drain_s or float(chain(environment.engine).front_read_s),
+        ready_s=float(environment.health.ready_timeout_s),
+        bake_s=pace.bake_s,
+    )
+    if move.engines:
+        yield from one_by_one(
+            move.host, move.facts, move.engines, _apply(move), why=move.why, times=times
+        )
+        if not move.new:
+            yield from _watch(move, times)
+            return
+        move = replace(move, restart=False, why="its front and what the engines share")
+    yield from _whole(move, times, pace, asked)
+
+
+def _whole(move: Move, times: Times, pace: Pace, asked: Asked) -> Iterator[Step]:
+    host, release, drain_s = move.host, move.wanted, times.drain_s
     if move.facts.release is not None:  # also of who is away: it may come back before its turn
         # As long as it takes to leave and be emptied; a host that is longer without an operator
         # goes back into the load balancer by itself, which sends nothing before it is ready.
@@ -109,14 +167,20 @@ def stations(move: Move, environment: Environment, pace: Pace, asked: Asked) -> 
             reason = f"what runs may end, for {drain_s:.0f} s at most"
             yield Step(host, "wait until it is empty", reason, DrainHost(drain_s))
     yield _start(move)
-    yield Step(host, "wait until ready", "the agent warms the engine", WaitReady(release, ready_s))
+    ready = WaitReady(release, times.ready_s)
+    yield Step(host, "wait until ready", "the agent warms the engine", ready)
     ask = AskFront(FRONT_TIMEOUT_S, asked.model, asked.chat)
     yield Step(host, "ask its own front", "whole and streamed, where nobody else can answer", ask)
     reason = "registered, and healthy to the load balancer"
     yield Step(host, "enter traffic", reason, EnterTraffic(TRAFFIC_TIMEOUT_S))
-    if pace.bake_s:
+    yield from _watch(move, times)
+
+
+def _watch(move: Move, times: Times) -> Iterator[Step]:
+    if times.bake_s:
         reason = "no restart, no missed canary, no errors, no later tokens"
-        yield Step(host, f"watch it for {pace.bake_s:.0f} s", reason, Bake(release, pace.bake_s))
+        bake = Bake(move.wanted, times.bake_s)
+        yield Step(move.host, f"watch it for {times.bake_s:.0f} s", reason, bake)
 
 
 def _start(move: Move) -> Step:
@@ -124,8 +188,20 @@ def _start(move: Move) -> Step:
     and the host ends that before it takes up the next."""
     agent, release = move.facts.agent or {}, move.wanted
     there = move.facts.release == release and agent.get("ready_for") == release
-    action = ApplyRelease(release, restart=move.restart, fetch=move.fetch)
+    action = _apply(move)
     if there and not move.restart:
         reason = "after whatever is still applied there"
         return Step(move.host, f"settle on {release}", reason, action)
     return Step(move.host, f"start {release}", move.why, action)
+
+
+def _apply(move: Move) -> ApplyRelease:
+    return ApplyRelease(move.wanted, restart=move.restart, fetch=move.fetch)
+
+
+def _same(facts: HostFacts, wanted: str, shape: Shape) -> bool:
+    """Whether *wanted* can run on the host side by side with what runs there."""
+    if facts.release == wanted:
+        return True
+    named = shape.model is not None and (facts.agent or {}).get("model") == shape.model
+    return named and shape.engines == len(engines_of(facts))

@@ -7,7 +7,7 @@ from provision.facts.host import HostFacts
 from provision.planning.actions import SetCurrent
 from provision.planning.intent import Intent
 from provision.planning.plan import Plan, Step, Wave
-from provision.planning.rollout import eased, freed, grip, held, odd_hosts, rollout
+from provision.planning.rollout import eased, freed, grip, held, odd_hosts, prepared, rollout
 from provision.planning.situation import Situation, served, serving
 from provision.planning.stations import move
 
@@ -32,9 +32,10 @@ def plan_return(environment: Environment, intent: Intent, situation: Situation) 
         whatever_serves=True,
     )
     processes = grip(situation)
+    far = [one for one in moves if one.fetch]
     return Plan(
         title=f"bring {environment.name} back to what it ran",
-        waves=(*_pointer(intent, situation), *held(waves, processes)),
+        waves=(*_pointer(intent, situation), *prepared(far), *held(waves, processes)),
         expects={one.host.name: one.facts.release for one in moves},
         notes=tuple(odd_hosts(situation)),
         left_out={n: why for n, why in situation.unreachable.items() if intent.before.get(n)},

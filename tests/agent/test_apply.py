@@ -47,6 +47,26 @@ def assert_untouched(world: World) -> None:
     assert not world.paths.journal.exists()
 
 
+class TestPrepare:
+    def test_brings_all_that_an_apply_needs_and_touches_nothing(self, running: World) -> None:
+        """The apply after it has nothing left to fetch."""
+        Apply(running.host).prepare(NEW.id, fetch=False)
+
+        assert_untouched(running)
+        running.machine.calls.clear()
+        assert Apply(running.host).release(NEW.id, fetch=False)
+        assert not [call for call in running.machine.calls if "pull" in call]
+
+    def test_what_is_missing_is_said_while_the_old_one_serves(self, running: World) -> None:
+        """Nobody was taken out of traffic for it."""
+        (running.paths.release(NEW.id) / "docker-compose.yml").write_text("changed")
+
+        with pytest.raises(AgentError, match=r"docker-compose\.yml"):
+            Apply(running.host).prepare(NEW.id, fetch=False)
+
+        assert_untouched(running)
+
+
 class TestFirstApply:
     def test_brings_weights_images_and_containers_in_this_order(self, world: World) -> None:
         """From an empty host to running containers, with nothing left to ask for."""

@@ -75,7 +75,7 @@ def test_runs_alone(program: Path) -> None:
     done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False, cwd="/")
     assert (done.returncode, done.stderr) == (0, "")
     commands = (
-        "{apply,maintain,drain,resume,bake,wait,ask,status,seed-weights,mirror,prove-gpu,boot,"
+        "{apply,prepare,maintain,drain,resume,bake,wait,ask,status,seed-weights,mirror,prove-gpu,boot,"
         "serve}"
     )
     assert commands in done.stdout

@@ -31,6 +31,14 @@ PROGRAM = f"/opt/llm-fleet/releases/{RELEASE}/host.pyz"
             f"python3 {PROGRAM} wait --release {RELEASE} --timeout 1200",
         ),
         (
+            host_program.prepare(RELEASE),
+            f"python3 {PROGRAM} prepare --release {RELEASE}",
+        ),
+        (
+            host_program.prepare(RELEASE, fetch=True),
+            f"python3 /opt/llm-fleet/host.pyz prepare --release {RELEASE} --fetch",
+        ),
+        (
             host_program.bake(RELEASE, seconds=30),
             f"python3 /opt/llm-fleet/host.pyz bake --release {RELEASE} --seconds 30",
         ),

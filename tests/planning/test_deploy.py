@@ -136,6 +136,7 @@ def test_a_changed_release_never_restarts_serving_hosts_at_once(in_traffic: bool
     planned = plan(situation)
 
     assert [wave.title for wave in planned][2:] == [
+        "get ready",
         "before",
         "change i-1: 2 of 3 keep serving",
         "change i-2: 2 of 3 keep serving",

@@ -35,6 +35,7 @@ def test_host_by_host_and_then_it_is_current() -> None:
     """What is on the hosts is used as it is; booting hosts take it once all serve it."""
     plan = plan_rollback(samples.environment(), BACK, fleet(), CAREFUL)
     assert [wave.title for wave in plan] == [
+        "get ready",
         "before",
         "change i-1: 1 of 2 keep serving",
         "change i-2: 1 of 2 keep serving",
