@@ -130,13 +130,12 @@ class Lifecycle:
     def register(self, backend: AutoScalingBackend, group_name: str) -> None:
         """Each instance into each target group, once: who is taken out stays out."""
         group = backend.autoscaling_groups[group_name]
+        groups = backend.elbv2_backend.target_groups
         for state in group.active_instances():
             known: set[str] = state.__dict__.setdefault("registered_in", set())
-            for arn in set(group.target_group_arns) - known:
-                port = backend.elbv2_backend.target_groups[arn].port
-                backend.elbv2_backend.register_targets(
-                    arn, [{"Id": state.instance.id, "Port": port}]
-                )
+            for arn in (set(group.target_group_arns) & set(groups)) - known:
+                target = {"Id": state.instance.id, "Port": groups[arn].port}
+                backend.elbv2_backend.register_targets(arn, [target])
                 known.add(arn)
 
     def delete(self, backend: AutoScalingBackend, group_name: str) -> None:
