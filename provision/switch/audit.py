@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from provision.switch.look import Looked
+from provision.switch.look import Applied, Looked
 from provision.switch.settings import Settings
 from provision.switch.values import Intent, Outcome, Signals, Token, stamp
 
@@ -95,9 +95,11 @@ def _intent(intent: Intent) -> dict[str, Any]:
 
 def _metrics(looked: Looked, settings: Settings, now: float) -> dict[str, Any]:
     """Metrics without a call and without dimensions; what is unknown is left out, not 0."""
+    decision = looked.decision
+    in_force = looked.applied in (Applied.DONE, Applied.NOTHING)
     numbers = {
-        "PrimaryShare": (looked.decision.state.share, "Percent"),
-        "Trips": (int(looked.decision.tripped and looked.applied == "done"), "Count"),
+        "PrimaryShare": ((decision.state if in_force else decision.before).share, "Percent"),
+        "Trips": (int(decision.tripped and in_force), "Count"),
         **_tokens_good(looked.signals),
         **_hosted_good(looked.signals.fallback),
     }

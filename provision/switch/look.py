@@ -29,6 +29,7 @@ class Applied(StrEnum):
     NOTHING = "nothing to do"
     DONE = "done"
     OVERTAKEN = "overtaken"  # another run, or a person, was quicker
+    FAILED = "failed"  # AWS refused: nothing was written
     DRY_RUN = "dry run"
 
 
@@ -72,10 +73,7 @@ def finish(
     now: float,
     dry: bool = False,
 ) -> Looked:
-    """Read the witnesses, decide, and act (not when *dry*).
-
-    Raises SwitchError when the weights can't be written; nothing else was written then.
-    """
+    """Read the witnesses, decide, and act (not when *dry*)."""
     trouble: list[str] = []
     alarms = _or_trouble(world.alarms, trouble) or Alarms({})
     trouble += [f"there is no alarm {name}: `pulumi up` makes it again" for name in alarms.gone]
@@ -127,16 +125,27 @@ def _apply(world: World, found: Found, decision: Decision, trouble: list[str]) -
     """Weights first: they are the truth, and what else fails is made anew from them."""
     if not _differs(found, decision):
         return Applied.NOTHING
-    if _moved_on(world, found):
-        return Applied.OVERTAKEN
-    if decision.moves:
-        world.move(found.rule, decision.state.share)
-    state = _floored(world, decision.state, trouble)
-    text = hints.text_of(state)
+    try:
+        if _moved_on(world, found):
+            return Applied.OVERTAKEN
+        if decision.moves:
+            world.move(found.rule, decision.state.share)
+    except SwitchError as error:
+        trouble.append(str(error))
+        return Applied.FAILED
+    remembered = _remember(world, found, decision.state, trouble)
+    if remembered or decision.moves:  # else the next look would tell the same again
+        _tell(world, decision, trouble)
+    return Applied.DONE
+
+
+def _remember(world: World, found: Found, state: State, trouble: list[str]) -> bool:
+    """Floor the group's size, or let go of it, and write the hints; False if they can't be."""
+    text = hints.text_of(_floored(world, state, trouble))
+    before = len(trouble)
     if text != found.notes.hints:
         _or_trouble(lambda: world.put_hints(text), trouble)
-    _tell(world, decision, trouble)
-    return Applied.DONE
+    return len(trouble) == before
 
 
 def _differs(found: Found, decision: Decision) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from provision.switch import cloud as cloud_module
+from provision.switch.look import Applied
 from provision.switch.policy import Policy
 from provision.switch.settings import Settings
 from provision.switch.values import Mode, Outcome, Role, Wish

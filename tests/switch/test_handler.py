@@ -389,6 +389,33 @@ class TestAwsRefuses:
         line = json.loads(capsys.readouterr().out)
         assert words in (line["reason"] + " ".join(line.get("problems", [])))
 
+    def test_the_weights_and_the_line_says_what_was_wanted(
+        self,
+        room: Room,
+        asker: FakeAsker,
+        refused: Callable[[str, str], None],
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        """Nothing was written, nobody was told that it was; the metric has the weights in force."""
+        die(room, asker)
+        with pytest.raises(SwitchError):
+            refused("modify_rule", "AccessDenied")
+        line = json.loads(capsys.readouterr().out)
+        assert (line["applied"], line["weights"]["now"]) == ("failed", [0, 100])
+        assert (line["PrimaryShare"], line["Trips"]) == (100, 0)
+        assert (room.hints(), room.told()) == (None, [])
+
+    def test_the_hints_and_nobody_is_told_with_every_look(
+        self, room: Room, asker: FakeAsker, refused: Callable[[str, str], None]
+    ) -> None:
+        """The trip is told; that the fleet is asked, which no hint remembers, is not."""
+        room.set_weights(0, 100)
+        room.intend(mode="force-fallback", expires_at=NOW + 5)
+        for _ in range(3):
+            with pytest.raises(SwitchError):
+                refused("put_parameter", "AccessDenied")
+        assert room.told() == []
+
     def test_the_hints_and_the_next_look_makes_them_anew(
         self, room: Room, asker: FakeAsker, refused: Callable[[str, str], None]
     ) -> None:
