@@ -45,6 +45,7 @@ class Fleet:
 @pytest.fixture
 def fleet(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fleet]:
     moto_lifecycle.teach(partial(monkeypatch.setattr, raising=False))
+    monkeypatch.setattr(moto_lifecycle, "later", lambda *_: lambda: None)  # no timer outlives it
     with mock_aws():
         ec2 = _client("ec2")
         _client("ssm").put_parameter(
