@@ -145,7 +145,7 @@ def _farewell(
         drain_s = pace.drain_s or float(chain(environment.engine).front_read_s)
         lease = BeginMaintenance(LEAVE_TIMEOUT_S + drain_s + _MARGIN_S)
         yield Step(host, "mark as away on purpose", "ends by itself if nobody does", lease)
-        leave = LeaveTraffic(LEAVE_TIMEOUT_S)
+        leave = LeaveTraffic(LEAVE_TIMEOUT_S, others=pace.min_healthy)
         yield Step(host, "leave traffic", "before the engine is told anything", leave)
         if (facts.agent or {}).get("state") not in _NOTHING_TO_EMPTY:
             reason = f"what runs may end, for {drain_s:.0f} s at most"

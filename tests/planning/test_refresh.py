@@ -71,6 +71,7 @@ def test_one_after_the_other() -> None:
         "end it",
     ]
     assert first.steps[-1].reason == "of version 1; the group launches 2"
+    assert first.steps[1].action == LeaveTraffic(60.0, others=1)
     place, ask = (step.action for step in second.steps)
     assert place == WaitReplaced(("i-1", "i-2", "i-3"), 1, 390 + 900 + 1200, 30.0)
     assert isinstance(ask, AskThroughLoadBalancer)
