@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import fields
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -81,12 +82,15 @@ def test_every_setting_is_described() -> None:
 
 
 def test_the_words_of_the_switch_are_described() -> None:
-    """Its states, a person's wishes, the roles of alarms."""
-    for words, heading in (
+    """Its states, a person's wishes, the roles of alarms, and what became of things."""
+    places: tuple[tuple[type[StrEnum], str], ...] = (
         (Mode, "States"),
         (Wish, "What a person wants"),
         (Role, "What it needs"),
-    ):
+        (Applied, "The line of a decision"),
+        (Outcome, "The line of a decision"),
+    )
+    for words, heading in places:
         text = section(heading)
         assert [word for word in words if f"`{word}`" not in text] == []
 
