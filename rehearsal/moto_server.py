@@ -15,7 +15,7 @@ from moto.elbv2 import models
 from moto.elbv2.exceptions import TargetGroupNotFoundError
 from moto.server import ThreadedMotoServer
 
-from rehearsal import moto_lifecycle, moto_reservations
+from rehearsal import moto_dynamodb, moto_lifecycle, moto_reservations
 from rehearsal.alb_health import DRAINING, INITIAL, Board, Health
 
 UNUSED = Health("unused", "Target.NotInUse", "Target is not in the running state")
@@ -34,6 +34,7 @@ def serve(
     _refuse_second_attachment()
     _patch_template_versions()
     moto_reservations.teach(_replace)
+    moto_dynamodb.make_atomic()
     moto_lifecycle.teach(_replace)
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address=address, port=port, verbose=False)

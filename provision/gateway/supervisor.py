@@ -40,6 +40,7 @@ from provision.gateway.waiting import Waiting
 TICK_S = 0.2
 RING_S = 15.0  # with what the front remembers, a revoked key is refused within a minute
 PROVIDER_KEYS_S = 60.0
+MISSING_KEYS_S = 5.0
 BACKLOG = 512
 
 
@@ -111,8 +112,9 @@ class Supervisor:
                 self._crew.gone(id, now)
                 self._events.say("worker-gone", worker=id, code=process.popen.returncode)
         if now >= self._read_keys_at and not self._crew.stopping:
-            self._read_keys_at = now + PROVIDER_KEYS_S
             self._read_keys(now)
+            well = self._keys is not None and not self._keys.missing
+            self._read_keys_at = now + (PROVIDER_KEYS_S if well else MISSING_KEYS_S)
 
     def _hear(self, id: int, line: str, now: float) -> None:
         word, _, reason = line.partition(" ")

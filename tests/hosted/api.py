@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -58,16 +58,20 @@ class Billed:
 
 @dataclass
 class HostedApi:
-    """The server; ``bill`` has a line for every request that it began to answer."""
+    """The server; ``bill`` has a line for every request that it began to answer.
+
+    By its *words* one can tell who answered.
+    """
 
     name: str = "hosted"
     key: str = "sk-provider"
+    words: tuple[str, ...] = ("one", "two", "three", "four", "five", "six", "seven", "eight")
     manner: Manner = field(default_factory=Manner)
     bill: list[Billed] = field(default_factory=list)
     asked: int = 0
     prompts: list[dict[str, Any]] = field(default_factory=list)
     port: int = 0
-    _server: ThreadingHTTPServer | None = None
+    _server: _Server | None = None
     _released: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -83,11 +87,12 @@ class HostedApi:
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     def refuse(self) -> None:
-        """Stop listening: connections are refused; requests that hang are let go."""
+        """Stop listening: connections are refused, and those that there are end."""
         self._released.set()
         if self._server is not None:
             self._server.shutdown()
             self._server.server_close()
+            self._server.hang_up()
             self._server = None
 
     def behave(self, manner: Manner) -> None:
@@ -116,13 +121,30 @@ def hosted_api(name: str = "hosted", **values: Any) -> Iterator[HostedApi]:
         api.refuse()
 
 
-VOCABULARY = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-
-
 class _Server(ThreadingHTTPServer):
+    """Knows its connections: clients keep them open, and would be answered there for ever."""
+
     daemon_threads = True
     request_queue_size = 128
     allow_reuse_address = True
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._connections: set[socket.socket] = set()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._connections.discard(request)
+        super().shutdown_request(request)
+
+    def hang_up(self) -> None:
+        """End every connection that is open."""
+        for connection in list(self._connections):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 class _Gone(Exception):
@@ -184,7 +206,7 @@ def _handler(api: HostedApi) -> type[BaseHTTPRequestHandler]:
             manner: Manner,
             released: threading.Event,
         ) -> None:
-            words = _words(manner, asked)
+            words = _words(api, manner, asked)
             if manner.fault is Fault.STALL:
                 line.output = min(manner.after, len(words))
                 return self._hang(released)
@@ -207,7 +229,7 @@ def _handler(api: HostedApi) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Type", "text/event-stream")
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
-            words = _words(manner, asked)
+            words = _words(api, manner, asked)
             try:
                 self._events(shape.begin(asked, line.input))
                 for index, word in enumerate(words):
@@ -265,7 +287,7 @@ def _handler(api: HostedApi) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-def _words(manner: Manner, asked: dict[str, Any]) -> list[str]:
+def _words(api: HostedApi, manner: Manner, asked: dict[str, Any]) -> list[str]:
     most = asked.get("max_tokens") or asked.get("max_completion_tokens") or manner.tokens
-    words = [VOCABULARY[index % len(VOCABULARY)] for index in range(min(manner.tokens, most))]
+    words = [api.words[index % len(api.words)] for index in range(min(manner.tokens, most))]
     return [word if index == 0 else f" {word}" for index, word in enumerate(words)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
+import logging
 import os
 import re
 import signal
@@ -18,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+from botocore.config import Config
+from botocore.exceptions import EndpointConnectionError
 from moto.server import ThreadedMotoServer
 
 from provision.catalog.models import model
@@ -26,17 +29,21 @@ from provision.config.environment import AwsSettings, EngineSettings, Environmen
 from provision.config.fallback import FallbackSettings, WhenSpendUnknown
 from provision.render.gateway import gateway_document, spend_table, stale_table
 from rehearsal import gateway as litellm
+from rehearsal.moto_dynamodb import make_atomic
 from tests.hosted.api import HostedApi
 
 ROOT = Path(__file__).parent.parent.parent
 A, B = "openai/gpt-4o-mini", "anthropic/claude-haiku-4-5"
 KEY = "sk-fleet-of-the-tests"
 READY_S = 180.0
+HEARD_S = 0.6  # until the supervisor, too, has heard of it, and answers nobody any more
+# A fixture of a module comes before the environment is laid bare for a test.
+CREDENTIALS = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
 FALLBACK = FallbackSettings(
     providers=(A, B),
     daily_usd=5.0,
     monthly_usd=50.0,
-    timeout_s=3,
+    timeout_s=2,
     first_byte_s=1,
     allowed_fails=1,
     cooldown_s=2,
@@ -95,6 +102,7 @@ class Standing:
     api_b: HostedApi
     moto: ThreadedMotoServer
     moto_port: int
+    limits: dict[str, Any] = field(default_factory=dict)
     port: int = 0
     process: subprocess.Popen[bytes] | None = None
 
@@ -117,6 +125,8 @@ class Standing:
             service,
             region_name=self.environment.region,
             endpoint_url=f"http://127.0.0.1:{self.moto_port}",
+            config=Config(retries={"max_attempts": 1}),
+            **CREDENTIALS,
         )
 
     def start(self) -> None:
@@ -130,11 +140,14 @@ class Standing:
             listen=f"127.0.0.1:{self.port}",
             run=str(self.folder / "run"),
         )
+        document = json.dumps({**json.loads(document), **self.limits})
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [str(litellm.python()), "-m", "provision.gateway"],
                 env={
                     **os.environ,
+                    **{name.upper(): value for name, value in CREDENTIALS.items()},
+                    "AWS_EC2_METADATA_DISABLED": "true",
                     "PYTHONPATH": str(ROOT),
                     "PYTHONUNBUFFERED": "1",
                     "GATEWAY": document,
@@ -152,6 +165,7 @@ class Standing:
         while time.monotonic() < until:
             with suppress(OSError, http.client.HTTPException):
                 if self.ask(None, path="/health/readiness").status == 200:
+                    time.sleep(HEARD_S)
                     return
             assert self.process is not None
             assert self.process.poll() is None, (self.folder / "log").read_text()[-3000:]
@@ -221,6 +235,17 @@ class Standing:
         item: dict[str, Any] = found.get("Item", {})
         return item
 
+    def spent_if_known(self) -> int:
+        """What was spent; 0 while DynamoDB is away, which is after the month was begun anew."""
+        try:
+            return self.spent()[0]
+        except EndpointConnectionError:
+            return 0
+
+    def new_moto(self) -> ThreadedMotoServer:
+        """AWS is back, and knows what it knew."""
+        return moto_server(self.moto_port)
+
     def clear_spend(self) -> None:
         """Begin the month anew."""
         month = time.strftime("month#%Y-%m", time.gmtime())
@@ -250,15 +275,23 @@ def environment(moto_port: int, fallback: FallbackSettings = FALLBACK) -> Enviro
 
 @contextmanager
 def standing(
-    folder: Path, api_a: HostedApi, api_b: HostedApi, *, provider_keys: bool = True, **fallback: Any
+    folder: Path,
+    api_a: HostedApi,
+    api_b: HostedApi,
+    *,
+    provider_keys: bool = True,
+    limits: dict[str, Any] | None = None,
+    **fallback: Any,
 ) -> Iterator[Standing]:
-    """A gateway until the end of the block. It may still be starting: see wait_ready."""
+    """A gateway until the end of the block. It may still be starting: see wait_ready.
+
+    *limits* are written over what it is told.
+    """
     moto_port = free_port()
-    moto = ThreadedMotoServer("127.0.0.1", moto_port, verbose=False)
-    moto.start()
+    moto = moto_server(moto_port)
     said = environment(moto_port, replace(FALLBACK, **fallback))
     folder.mkdir(parents=True, exist_ok=True)
-    found = Standing(said, folder, api_a, api_b, moto, moto_port)
+    found = Standing(said, folder, api_a, api_b, moto, moto_port, limits or {})
     _furnish(found, provider_keys=provider_keys)
     try:
         found.start()
@@ -266,7 +299,7 @@ def standing(
     finally:
         if found.process is not None and found.process.poll() is None:
             found.stop()
-        moto.stop()
+        found.moto.stop()
 
 
 def _furnish(found: Standing, *, provider_keys: bool) -> None:
@@ -286,11 +319,22 @@ def _furnish(found: Standing, *, provider_keys: bool) -> None:
         "team-a": {"sha256": sha256, "created": "2026-11-01T00:00:00+00:00"},
         "batch": {"sha256": "0" * 64, "created": "2026-11-01T00:00:00+00:00", "priority": "low"},
     }
-    texts = {"client-keys": json.dumps({"version": 1, "keys": keys})}
-    if provider_keys:
-        texts |= {"openai-api-key": found.api_a.key, "anthropic-api-key": found.api_b.key}
+    texts = {
+        "client-keys": json.dumps({"version": 1, "keys": keys}),
+        "openai-api-key": found.api_a.key if provider_keys else " ",
+        "anthropic-api-key": found.api_b.key if provider_keys else " ",
+    }
     for name, text in texts.items():
         put_secret(secrets, f"{found.environment.secret_root}/{name}", text)
+
+
+def moto_server(port: int) -> ThreadedMotoServer:
+    """moto on a port of the loopback; what it holds outlives the server."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    make_atomic()
+    server = ThreadedMotoServer("127.0.0.1", port, verbose=False)
+    server.start()
+    return server
 
 
 def put_secret(secrets: Any, name: str, text: str) -> None:
