@@ -77,6 +77,20 @@ def rotate(
         _show(session, name, text, json=json, previous_until=changed.by_name[name].previous_until)
 
 
+@task(positional=["name", "to"], help={**_HELP, "to": "high, normal or low"})
+def priority(_context: Any, name: str, to: str, env: str | None = None, json: bool = False) -> None:
+    """Say which keys go first when the fallback's budget gets short."""
+    from provision.executor.key_store import KeyStore
+    from provision.planning import keys
+
+    with Session.open(env) as session:
+        KeyStore(session.cloud).change(lambda known: keys.set_priority(known, name, to))
+    if json:
+        emit_json({"name": name, "priority": to})
+    else:
+        print(f"{name} has {to} priority: gateways know it within a minute")
+
+
 def _show(
     session: Session, name: str, text: str, *, json: bool, previous_until: str | None = None
 ) -> None:
@@ -92,7 +106,8 @@ def _show(
 def _line(row: dict[str, Any]) -> str:
     until = row["previous_until"]
     note = f"  the text before works until {until}" if until else ""
-    return f"{row['name']:<24} {row['created']}{note}"
+    priority = "" if row["priority"] == "high" else f"  {row['priority']} priority"
+    return f"{row['name']:<24} {row['created']}{priority}{note}"
 
 
 def _now(session: Session) -> datetime:
@@ -101,4 +116,4 @@ def _now(session: Session) -> datetime:
     return datetime.fromtimestamp(session.clock.now(), UTC)
 
 
-ns = Collection("keys", add, list_, revoke, rotate)
+ns = Collection("keys", add, list_, revoke, rotate, priority)

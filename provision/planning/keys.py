@@ -21,6 +21,10 @@ VERSION = 1
 PREFIX = "sk-fleet-"
 RANDOM_BYTES = 32  # 43 characters of base64
 
+# As provision.gateway.counter has them: low keys get no hosted answer from 80 % of a cap on, normal
+# ones from 90 %, high ones until it is reached.
+PRIORITIES = ("high", "normal", "low")
+
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _SECRET_LIMIT = 65_536  # bytes of one secret in Secrets Manager
 
@@ -29,13 +33,15 @@ _SECRET_LIMIT = 65_536  # bytes of one secret in Secrets Manager
 class Key:
     """What is known of one key. Times are ISO 8601 with an offset.
 
-    After a rotation the text before works until ``previous_until``.
+    After a rotation the text before works until ``previous_until``. *priority* says which keys go
+    first when what hosted APIs may cost gets short: one of :data:`PRIORITIES`, None is ``high``.
     """
 
     sha256: str
     created: str
     previous_sha256: str | None = None
     previous_until: str | None = None
+    priority: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +56,7 @@ class Keys:
 
     def to_json(self) -> str:
         """The secret's text. Raises FleetError when it is more than a secret can hold."""
-        keys = {name: asdict(key) for name, key in sorted(self.by_name.items())}
+        keys = {name: _fields(key) for name, key in sorted(self.by_name.items())}
         text = json.dumps({"version": VERSION, "keys": keys})
         if len(text.encode()) > _SECRET_LIMIT:
             raise FleetError(
@@ -99,6 +105,14 @@ def add(keys: Keys, name: str, text: str, *, now: datetime) -> Keys:
     return _with(keys, name, Key(fingerprint(text), _iso(now)))
 
 
+def set_priority(keys: Keys, name: str, priority: str) -> Keys:
+    """*keys* with another priority of this one. Raises UsageError."""
+    if priority not in PRIORITIES:
+        raise UsageError(f"{priority!r} is not a priority", hint=f"one of {', '.join(PRIORITIES)}")
+    marked = None if priority == PRIORITIES[0] else priority
+    return _with(keys, name, replace(_client(keys, name), priority=marked))
+
+
 def revoke(keys: Keys, name: str) -> Keys:
     """*keys* without this one, also without its text before a rotation."""
     _client(keys, name)
@@ -111,7 +125,7 @@ def rotate(keys: Keys, name: str, text: str, *, now: datetime, grace: timedelta)
     A text from a rotation before ends now: there are never more than two.
     """
     old = _client(keys, name)
-    new = Key(fingerprint(text), _iso(now))
+    new = Key(fingerprint(text), _iso(now), priority=old.priority)
     if grace:
         until = _iso(now + grace)
         new = replace(new, previous_sha256=old.sha256, previous_until=until)
@@ -119,12 +133,13 @@ def rotate(keys: Keys, name: str, text: str, *, now: datetime, grace: timedelta)
 
 
 def rows(keys: Keys, *, now: datetime) -> list[dict[str, Any]]:
-    """What may be shown: name, creation, and until when the text before still works."""
+    """What may be shown: name, creation, until when the text before still works, priority."""
     return [
         {
             "name": name,
             "created": key.created,
             "previous_until": key.previous_until if _is_ahead(key.previous_until, now) else None,
+            "priority": key.priority or PRIORITIES[0],
         }
         for name, key in keys
     ]
@@ -137,6 +152,14 @@ def parse_grace(text: str) -> timedelta:
     if text != "0" and match is None:
         raise UsageError(f"{text!r} is not a time", hint="like 90s, 30m, 24h, 7d, or 0")
     return timedelta(**{units[match[2]]: int(match[1])}) if match else timedelta()
+
+
+def _fields(key: Key) -> dict[str, str | None]:
+    """A key as the document has it; a priority only where somebody gave one."""
+    fields = asdict(key)
+    if key.priority is None:
+        del fields["priority"]
+    return fields
 
 
 def _client(keys: Keys, name: str) -> Key:

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from provision.agent import keys as agent
 from provision.errors import FleetError, UsageError
+from provision.gateway import counter, priorities
 from provision.planning.keys import (
+    PRIORITIES,
     RANDOM_BYTES,
     Key,
     Keys,
@@ -23,6 +25,7 @@ from provision.planning.keys import (
     revoke,
     rotate,
     rows,
+    set_priority,
 )
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -124,10 +127,47 @@ def test_rows_show_clients_and_no_hash() -> None:
             "name": "a",
             "created": "2026-11-21T12:00:00+00:00",
             "previous_until": "2026-11-22T12:00:00+00:00",
+            "priority": "high",
         },
-        {"name": "b", "created": "2026-11-21T12:00:00+00:00", "previous_until": None},
+        {
+            "name": "b",
+            "created": "2026-11-21T12:00:00+00:00",
+            "previous_until": None,
+            "priority": "high",
+        },
     ]
     assert rows(keys, now=NOW + DAY)[0]["previous_until"] is None
+
+
+class TestPriority:
+    def test_a_priority_outlives_a_rotation(self) -> None:
+        """It is the key's, not the text's; the gateway finds it in the document."""
+        keys = set_priority(add(Keys({}), "batch", OLD, now=NOW), "batch", "low")
+        keys = rotate(keys, "batch", NEW, now=NOW, grace=DAY)
+
+        assert rows(keys, now=NOW)[0]["priority"] == "low"
+        assert priorities.parse(keys.to_json()) == {"batch": counter.Priority.LOW}
+        assert parse(keys.to_json()) == keys
+
+    def test_high_is_what_a_key_has_that_nobody_marked(self) -> None:
+        """So the document does not mention it."""
+        plain = add(Keys({}), "a", OLD, now=NOW)
+        marked = set_priority(plain, "a", "normal")
+
+        assert set_priority(marked, "a", "high") == plain
+        assert "priority" not in plain.to_json()
+
+    def test_words_that_mean_nothing_are_refused(self) -> None:
+        """As are keys that are not there."""
+        keys = add(Keys({}), "a", OLD, now=NOW)
+        with pytest.raises(UsageError, match="'urgent' is not a priority"):
+            set_priority(keys, "a", "urgent")
+        with pytest.raises(UsageError, match="there is no key b"):
+            set_priority(keys, "b", "low")
+
+    def test_the_gateway_knows_the_same_words(self) -> None:
+        """Two lists of them, because the gateway ships alone."""
+        assert tuple(counter.Priority) == PRIORITIES
 
 
 class TestDocument:

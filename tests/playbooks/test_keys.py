@@ -121,6 +121,16 @@ def test_the_list_is_for_reading(fab: Fab) -> None:
     ]
 
 
+def test_a_key_may_go_first_when_money_gets_short(fab: Fab) -> None:
+    """The list says so, and the text works on."""
+    text = fab.json("add", "batch")["key"]
+    assert "batch has low priority" in fab("priority", "batch", "low")
+    assert fab("list") == "batch                    2023-11-14T22:13:20+00:00  low priority\n"
+    assert fab.json("priority", "batch", "high") == {"name": "batch", "priority": "high"}
+    assert "priority" not in fab("list")
+    assert fab.holder(text) == "batch"
+
+
 def test_an_empty_list_says_what_to_type(fab: Fab) -> None:
     """The first thing that a new fleet needs."""
     assert fab("list") == "no keys yet: fab keys.add NAME\n"
@@ -133,6 +143,7 @@ def test_an_empty_list_says_what_to_type(fab: Fab) -> None:
         (("rotate", "search", "--grace", "soon"), "'soon' is not a time"),
         (("add", "search"), "there is a key search already"),
         (("add", "_probe"), "is not a name for a key"),
+        (("priority", "search", "urgent"), "'urgent' is not a priority"),
     ],
 )
 def test_a_mistake_changes_nothing(fab: Fab, words: tuple[str, ...], complaint: str) -> None:
