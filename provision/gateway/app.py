@@ -51,6 +51,7 @@ class _Case:
     """One request on its way. *place* is where an old answer would be, None: not wanted."""
 
     asked: Asked
+    key_name: str
     place: str | None
 
 
@@ -131,11 +132,11 @@ class Door:
             names=settings.names,
             longest_tokens=settings.longest_tokens,
         )
-        case = _Case(asked, self._cupboard.place(asked, headers.get(stale.WISH, ""), name))
+        case = _Case(asked, name, self._cupboard.place(asked, headers.get(stale.WISH, ""), name))
         id = uuid.uuid4().hex
         no = await self._books.open(id, asked, name, self._priorities.of(name))
         if no is not None:
-            return await self._cupboard.find(case.place, case.asked) or self._not_paid(no)
+            return await self._old(case) or self._not_paid(no)
         try:
             answer = await self._pass_on(id, case, scope, receive, send)
         finally:
@@ -182,10 +183,16 @@ class Door:
         if relay.status in _CLIENT_S:
             message = f"The hosted API refused the request: {_reason(relay.body)}"
             return error(400, "bad_request", message)
-        old = await self._cupboard.find(case.place, case.asked)
+        old = await self._old(case)
         self._books.answered(id, "stale" if old else NOBODY)
         message = "No hosted API answers right now."
         return old or error(503, "providers_failed", message, retry_after_s=BUSY_S)
+
+    async def _old(self, case: _Case) -> Answer | None:
+        old = await self._cupboard.find(case.place, case.asked)
+        if old is not None:
+            self._books.gave_stale(case.key_name)
+        return old
 
     def _for_litellm(self, asked: Asked) -> dict[str, Any]:
         body = as_chat(asked.body) if asked.path == COMPLETION else dict(asked.body)

@@ -61,6 +61,10 @@ class Books:
         """Who answered."""
         self._open[id].tier = tier
 
+    def gave_stale(self, key_name: str) -> None:
+        """An old answer was given: no provider was asked, or none answered."""
+        self._events.say("stale", key=key_name, metrics={"StaleAnswers": 1})
+
     def close(self, id: str) -> None:
         """The client has its answer, or is gone."""
         self._ledger.close(id, self._now())

@@ -12,6 +12,7 @@ from typing import Any
 
 from litellm.integrations.custom_logger import CustomLogger
 
+from provision.gateway.events import Events
 from provision.gateway.failure import may_bill
 from provision.gateway.ledger import Ledger
 from provision.gateway.money import Tokens
@@ -20,9 +21,10 @@ from provision.gateway.money import Tokens
 class Meter(CustomLogger):  # type: ignore[misc]  # LiteLLM is only where it runs
     """Writes every attempt into the ledger."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, events: Events) -> None:
         super().__init__()
         self._ledger = ledger
+        self._events = events
 
     async def async_pre_call_deployment_hook(
         self, kwargs: dict[str, Any], call_type: Any
@@ -39,10 +41,21 @@ class Meter(CustomLogger):  # type: ignore[misc]  # LiteLLM is only where it run
         fallback_depth: int | None = None,
     ) -> None:
         """A provider gave no answer, or an error."""
-        if may_bill(exception):
-            self._ledger.unknown(*_whose(request_data))
+        id, provider = _whose(request_data)
+        billed = may_bill(exception)
+        if billed:
+            self._ledger.unknown(id, provider)
         else:
-            self._ledger.billed(*_whose(request_data), Tokens())
+            self._ledger.billed(id, provider, Tokens())
+        self._events.say(
+            "provider-failed",
+            id=id,
+            provider=provider,
+            error=type(exception).__name__,
+            status=getattr(exception, "status_code", None),
+            may_bill=billed,
+            metrics={"ProviderFailed": 1},
+        )
 
     async def async_log_success_event(
         self, kwargs: dict[str, Any], response_obj: Any, start_time: Any, end_time: Any

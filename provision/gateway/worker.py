@@ -77,7 +77,7 @@ def _assemble(settings: Settings, brief: Brief) -> tuple[Books, Door]:
     books = Books(settings, ledger=ledger, spender=spender, events=events, now=time.time)
     run_folder = Path(settings.run)
     inner = engine.load(
-        settings, hop=brief.hop, keys=brief.keys, meter=Meter(ledger), folder=run_folder
+        settings, hop=brief.hop, keys=brief.keys, meter=Meter(ledger, events), folder=run_folder
     )
     return books, Door(
         settings,

@@ -24,7 +24,7 @@ from tests.hosted.standing import A, B, Reply, Standing, chat, environment
 WELL = Manner()
 REFUSES = None  # nobody listens
 STALE = {"x-llm-allow-stale": "1"}
-COOLDOWN_S = 2.2
+COOLDOWN_S = 1.2
 
 Room = Callable[[Standing], AbstractContextManager[None]]
 

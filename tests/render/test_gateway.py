@@ -103,6 +103,7 @@ def test_litellm_is_told_who_is_asked_in_which_order() -> None:
             "request_timeout": 60,
             "drop_params": True,
             "telemetry": False,
+            "json_logs": True,
         },
         "general_settings": {"master_key": "os.environ/LITELLM_MASTER_KEY"},
     }
