@@ -107,15 +107,18 @@ class Cloud:
         )
 
     def spent_usd(self, day: str) -> Decimal | None:
-        """What the counter says of *day*; a day without an entry has cost nothing yet."""
+        """What the gateways' counter says of *day*, open reservations included.
+
+        An item a month; a day that is not in it has cost nothing yet.
+        """
         table = self._settings.spend_table
         if table is None:
             return None
         with _calling(f"read what was spent on {day}"):
             answer = self._client("dynamodb").get_item(
-                TableName=table, Key={"pk": {"S": f"day#{day}"}}, ConsistentRead=True
+                TableName=table, Key={"pk": {"S": f"month#{day[:7]}"}}, ConsistentRead=True
             )
-        micro = answer.get("Item", {}).get("micro_usd", {}).get("N", "0")
+        micro = answer.get("Item", {}).get(f"committed#{day[8:]}", {}).get("N", "0")
         return Decimal(micro) / MICRO
 
     def tell(self, subject: str, text: str) -> None:

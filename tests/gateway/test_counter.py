@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from moto import mock_aws
@@ -14,6 +17,8 @@ from provision.gateway.counter import GRACE_S, Priority
 from provision.gateway.errors import SpendUnknown
 from provision.gateway.settings import Caps
 from provision.gateway.table import Table, client
+from provision.switch.cloud import Cloud as SwitchCloud
+from provision.switch.settings import Settings as SwitchSettings
 
 NOW = datetime(2026, 11, 21, 3, tzinfo=UTC).timestamp()
 CAPS = Caps("spend", daily=1000, monthly=5000, open_when_unknown=False, allowance=0)
@@ -168,6 +173,20 @@ def test_without_a_table_nobody_knows_what_was_spent(dynamodb: Any) -> None:
         lost.reserve(1, Priority.HIGH, NOW)
     with pytest.raises(SpendUnknown, match="can't read the counter lost"):
         lost.spend("2026-11-21")
+
+
+def test_the_switch_reads_what_the_gateways_write(
+    dynamodb: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Today's spend, with what is reserved: the guard of a trip."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    caps = replace(CAPS, daily=5_000_000, monthly=None)
+    hold = table(dynamodb, caps=caps).reserve(1_250_000, Priority.HIGH, NOW)
+    assert hold is not None
+    told = SimpleNamespace(spend_table="spend", aws_endpoint_url=None)
+    switch = SwitchCloud(cast(SwitchSettings, told))
+    assert switch.spent_usd("2026-11-21") == Decimal("1.25")
+    assert switch.spent_usd("2026-11-22") == 0
 
 
 @pytest.mark.parametrize(

@@ -159,7 +159,10 @@ class Room:
 
     def spend(self, micro_usd: int, day: str = "2026-11-21") -> None:
         """Let a day have cost something."""
-        item = {"pk": {"S": f"day#{day}"}, "micro_usd": {"N": str(micro_usd)}}
+        item = {
+            "pk": {"S": f"month#{day[:7]}"},
+            f"committed#{day[8:]}": {"N": str(micro_usd)},
+        }
         client("dynamodb").put_item(TableName=SPEND, Item=item)
 
     def suspended(self) -> set[str]:
