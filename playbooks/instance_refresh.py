@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from playbooks.config import ENV_HELP
 from playbooks.frame import confirm, progress, task
 from playbooks.hold import glance, holding
-from playbooks.rolling import carry_out, pace_of, show, standing, tell
+from playbooks.rolling import carry_out, chats, pace_of, show, standing, tell
 from playbooks.session import Session
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def instance_refresh(
             session, max_unavailable="1", bake=bake, deadline=deadline, downtime=accept_downtime
         )
         now = standing(session, hosts, before)
-        plan = plan_refresh(session.environment, now, pace, chat=_chats(session))
+        plan = plan_refresh(session.environment, now, pace, chat=chats(session))
         show(plan, before, json=json)
         outcomes: list[Outcome] = []
         if plan and not dry_run and (yes or confirm("Go on?")):
@@ -74,11 +74,3 @@ def _replace(session: Session, plan: Plan, now: Situation, pace: Pace) -> list[O
         return [outcome]
     progress(plan_report.text(back))
     return [outcome, carry_out(session, back)]
-
-
-def _chats(session: Session) -> bool:
-    """Whether the served model is asked with messages."""
-    from provision.executor.target import target_of
-
-    repository = session.cloud.outputs().repository_url
-    return target_of(session.environment, repository_url=repository).chat

@@ -108,6 +108,14 @@ def standing(session: Session, hosts: str, before: Future[Glance]) -> Situation:
     )
 
 
+def chats(session: Session) -> bool:
+    """Whether the served model is asked with messages."""
+    from provision.executor.target import target_of
+
+    repository = session.cloud.outputs().repository_url
+    return target_of(session.environment, repository_url=repository).chat
+
+
 def show(plan: Plan, before: Future[Glance], *, json: bool) -> None:
     """Print *plan*, and name whoever holds the lock, or left something behind."""
     from provision.report import plan as plan_report

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from playbooks.config import ENV_HELP
 from playbooks.frame import confirm, progress, task
 from playbooks.hold import glance, holding
-from playbooks.rolling import PACE_HELP, pace_of, roll, show, standing, tell
+from playbooks.rolling import PACE_HELP, chats, pace_of, roll, show, standing, tell
 from playbooks.session import Session
 from playbooks.unfinished import UNFINISHED_HELP, asked_for, go_on
 from provision.errors import UsageError
@@ -66,7 +66,7 @@ def rolling_restart(
         )
         now = standing(session, hosts, before)
         plan = plan_restart(
-            session.environment, now, pace, chat=_chats(session), older_than_s=older_than_s
+            session.environment, now, pace, chat=chats(session), older_than_s=older_than_s
         )
         show(plan, before, json=json)
         outcomes: list[Outcome] = []
@@ -81,11 +81,3 @@ def _age(said: str) -> float:
     if match is None:
         raise UsageError(f"--if-older-than {said!r} is no time", hint="like 90m, 24h or 7d")
     return int(match[1]) * _UNITS[match[2]]
-
-
-def _chats(session: Session) -> bool:
-    """Whether the served model is asked with messages."""
-    from provision.executor.target import target_of
-
-    repository = session.cloud.outputs().repository_url
-    return target_of(session.environment, repository_url=repository).chat

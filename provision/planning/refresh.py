@@ -12,14 +12,10 @@ from dataclasses import replace
 
 from provision.config.environment import Environment
 from provision.config.farewell import heartbeat_s
-from provision.config.timeouts import chain
 from provision.errors import PlanError, Refused
 from provision.facts.inventory import Host
 from provision.planning.actions import (
     AskThroughLoadBalancer,
-    BeginMaintenance,
-    DrainHost,
-    LeaveTraffic,
     TerminateHost,
     WaitReplaced,
 )
@@ -29,12 +25,10 @@ from provision.planning.pace import Pace
 from provision.planning.plan import Plan, Step, Wave
 from provision.planning.rollout import eased, intend
 from provision.planning.situation import Situation, premise, serves, serving
-from provision.planning.stations import LEAVE_TIMEOUT_S
+from provision.planning.stations import departure, drain_s_of
 
 _BOOT_S = 900.0  # to launch, to set up, to fetch image and weights: before the engine starts
-_MARGIN_S = 120.0
 _NEEDED = ("Launch", "Terminate")  # what the group must be free to do
-_NOTHING_TO_EMPTY = {"hung", "crash-loop", "stopped", "no-release"}
 
 
 def plan_refresh(
@@ -140,16 +134,9 @@ def _farewell(
     host: Host, environment: Environment, situation: Situation, pace: Pace
 ) -> Iterator[Step]:
     """What a rollout does before it touches an engine; then the host is ended."""
-    facts = situation.facts[host.name]
+    facts, drain_s = situation.facts[host.name], drain_s_of(environment, pace)
     if facts.release is not None:
-        drain_s = pace.drain_s or float(chain(environment.engine).front_read_s)
-        lease = BeginMaintenance(LEAVE_TIMEOUT_S + drain_s + _MARGIN_S)
-        yield Step(host, "mark as away on purpose", "ends by itself if nobody does", lease)
-        leave = LeaveTraffic(LEAVE_TIMEOUT_S, others=pace.min_healthy)
-        yield Step(host, "leave traffic", "before the engine is told anything", leave)
-        if (facts.agent or {}).get("state") not in _NOTHING_TO_EMPTY:
-            reason = f"what runs may end, for {drain_s:.0f} s at most"
-            yield Step(host, "wait until it is empty", reason, DrainHost(drain_s))
+        yield from departure(host, facts, drain_s=drain_s, others=pace.min_healthy)
     was = f"of version {host.template}; the group launches {situation.inventory.template}"
     yield Step(host, "end it", was, TerminateHost())
 

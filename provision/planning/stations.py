@@ -138,7 +138,7 @@ def get_ready(move: Move) -> Step:
 def stations(move: Move, environment: Environment, pace: Pace, asked: Asked) -> Iterator[Step]:
     """The steps of one host, in order: its engines one at a time, then the host if need be."""
     times = Times(
-        drain_s=pace.drain_s or float(chain(environment.engine).front_read_s),
+        drain_s=drain_s_of(environment, pace),
         ready_s=float(environment.health.ready_timeout_s),
         bake_s=pace.bake_s,
     )
@@ -153,19 +153,28 @@ def stations(move: Move, environment: Environment, pace: Pace, asked: Asked) -> 
     yield from _whole(move, times, pace, asked)
 
 
+def drain_s_of(environment: Environment, pace: Pace) -> float:
+    """For how long a host may empty itself: what was said, or the longest answer and its queue."""
+    return pace.drain_s or float(chain(environment.engine).front_read_s)
+
+
+def departure(host: Host, facts: HostFacts, *, drain_s: float, others: int) -> Iterator[Step]:
+    """A host leaves while at least *others* are in traffic, and ends what it has begun."""
+    # As long as it takes to leave and be emptied; a host that is longer without an operator
+    # goes back into the load balancer by itself, which sends nothing before it is ready.
+    lease = BeginMaintenance(LEAVE_TIMEOUT_S + drain_s + _MARGIN_S)
+    yield Step(host, "mark as away on purpose", "ends by itself if nobody does", lease)
+    leave = LeaveTraffic(LEAVE_TIMEOUT_S, others=others)
+    yield Step(host, "leave traffic", "before the engine is told anything", leave)
+    if (facts.agent or {}).get("state") not in _NOTHING_TO_EMPTY:
+        reason = f"what runs may end, for {drain_s:.0f} s at most"
+        yield Step(host, "wait until it is empty", reason, DrainHost(drain_s))
+
+
 def _whole(move: Move, times: Times, pace: Pace, asked: Asked) -> Iterator[Step]:
-    host, release, drain_s = move.host, move.wanted, times.drain_s
+    host, release = move.host, move.wanted
     if move.facts.release is not None:  # also of who is away: it may come back before its turn
-        # As long as it takes to leave and be emptied; a host that is longer without an operator
-        # goes back into the load balancer by itself, which sends nothing before it is ready.
-        lease = BeginMaintenance(LEAVE_TIMEOUT_S + drain_s + _MARGIN_S)
-        yield Step(host, "mark as away on purpose", "ends by itself if nobody does", lease)
-        leave = LeaveTraffic(LEAVE_TIMEOUT_S, others=pace.min_healthy)
-        yield Step(host, "leave traffic", "before the engine is told anything", leave)
-        state = (move.facts.agent or {}).get("state")
-        if state not in _NOTHING_TO_EMPTY:
-            reason = f"what runs may end, for {drain_s:.0f} s at most"
-            yield Step(host, "wait until it is empty", reason, DrainHost(drain_s))
+        yield from departure(host, move.facts, drain_s=times.drain_s, others=pace.min_healthy)
     yield _start(move)
     ready = WaitReady(release, times.ready_s)
     yield Step(host, "wait until ready", "the agent warms the engine", ready)
