@@ -49,7 +49,7 @@ class LoadBalancer:
         self._picture = Picture({}, {})
         self._servers: dict[int, asyncio.Server] = {}
         self._watchers: dict[tuple[Key, Group], asyncio.Task[None]] = {}
-        self._idle: dict[tuple[str, int], list[Link]] = {}
+        self._idle: dict[tuple[str, int], list[tuple[float, Link]]] = {}
         self._turns: dict[str, itertools.count[int]] = {}
         self._carried: set[Carried] = set()
         self._clients: set[asyncio.Task[None]] = set()
@@ -78,7 +78,7 @@ class LoadBalancer:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         for links in self._idle.values():
-            for _, writer in links:
+            for _, (_, writer) in links:
                 writer.close()
 
     def _rearrange(self, old: Picture, new: Picture) -> None:
@@ -200,15 +200,17 @@ class LoadBalancer:
             with contextlib.suppress(Exception, asyncio.CancelledError):
                 await sending
             if keep:
-                self._idle.setdefault((target.address, target.port), []).append(link)
+                idle = self._idle.setdefault((target.address, target.port), [])
+                idle.append((time.monotonic(), link))
             else:
                 link[1].close()
 
     async def _connect(self, target: Target) -> Link:
         waiting = self._idle.get((target.address, target.port), [])
         while waiting:
-            link = waiting.pop()
-            if not link[0].at_eof() and not link[1].is_closing():
+            since, link = waiting.pop()
+            fresh = time.monotonic() - since < self._picture.idle_timeout_s
+            if fresh and not link[0].at_eof() and not link[1].is_closing():
                 return link
             link[1].close()
         try:

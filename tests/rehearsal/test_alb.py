@@ -335,6 +335,22 @@ class TestMessages:
 
 
 class TestIdleTimeout:
+    def test_a_connection_that_nobody_used_for_so_long_is_not_used_again(self) -> None:
+        """A target whose keep-alive is longer never sees a request on one that it may close."""
+
+        async def story() -> None:
+            a = Backend("a")
+            async with running(a), balancing() as bench:
+                await bench.show((group("g", a), 100), idle_s=0.2)
+                await ask(bench.port)
+                await ask(bench.port)
+                assert a.connections == 1
+                await asyncio.sleep(0.3)
+                await ask(bench.port)
+                assert a.connections == 2
+
+        asyncio.run(story())
+
     def test_a_silent_target_is_504(self) -> None:
         """No first byte within the idle timeout."""
 
