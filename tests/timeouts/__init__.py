@@ -1,0 +1,1 @@
+"""The timeout chain, live: each rule broken on purpose, and kept."""
