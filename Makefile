@@ -33,7 +33,7 @@ test: test-setup
 
 # The long proofs, under an hour: the machine must have nothing else to do.
 soak: test-setup
-	@$(VENV)/bin/pytest -q -m soak
+	@$(VENV)/bin/pytest -q -m soak; code=$$?; cat ~/.cache/llm-fleet/soak.txt; exit $$code
 
 check: setup
 	@$(VENV)/bin/ruff format --check .

@@ -1,0 +1,130 @@
+"""One rollout after the other under load, and what it did to clients and to hosts."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from tests.lab.fleet.load import Load
+from tests.lab.fleet.standing import Done, Fleet
+
+_LOADED = "Application startup complete"
+_TEARDOWN = "stop"
+
+
+@dataclass(frozen=True)
+class Away:
+    """One host's time out of traffic, in seconds, and what of it was not our doing."""
+
+    host: str
+    seconds: float
+    drain_s: float
+    stop_s: float
+    engine_s: float
+    warm_up_s: float
+
+    @property
+    def ours_s(self) -> float:
+        """What is left beside draining, the engine's own end, its start and its warm-up."""
+        return self.seconds - self.drain_s - self.stop_s - self.engine_s - self.warm_up_s
+
+    def __str__(self) -> str:
+        return (
+            f"{self.host} away {self.seconds:.1f} s: drained {self.drain_s:.1f},"
+            f" engine ended {self.stop_s:.1f}, started {self.engine_s:.1f},"
+            f" warmed {self.warm_up_s:.1f}, the rest {self.ours_s:.1f}"
+        )
+
+
+@dataclass
+class Rollout:
+    """One `fab` command under load."""
+
+    words: tuple[str, ...]
+    done: Done
+    begun: float
+    ended: float
+    away: list[Away] = field(default_factory=list)
+
+
+@dataclass
+class Pace:
+    """Clients ask slowly while an engine loads: two cores can't do both at full speed."""
+
+    came: Load
+    fast_s: float
+    slow_s: float
+
+    def hear(self, line: str) -> None:
+        """A line of progress of `fab`."""
+        if "wait until ready" in line:
+            self.came.pause_s = self.slow_s if line.startswith("..") else self.fast_s
+
+
+def roll(fleet: Fleet, pace: Pace, *words: str) -> Rollout:
+    """Type a `fab` command that changes hosts, and look at what it did to them."""
+    begun = time.time()
+    with fleet.typing(*words, "--yes", "--json") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        out: list[str] = []
+        reader = threading.Thread(target=lambda: out.append(process.stdout.read()))
+        reader.start()
+        err = []
+        for line in process.stderr:
+            err.append(line)
+            pace.hear(line)
+        reader.join()
+        code = process.wait()
+    pace.came.pause_s = pace.fast_s
+    done = Done(code, "".join(out), "".join(err))
+    assert code == 0, str(done)
+    rollout = Rollout(words, done, begun, time.time())
+    rollout.away = [_away(fleet, host) for host in done.json["outcome"]["hosts"] if host["done"]]
+    return rollout
+
+
+def _away(fleet: Fleet, said: dict[str, Any]) -> Away:
+    steps = {_kind(step["step"]): step["seconds"] for step in said["done"]}
+    absent = (steps[name] for name in steps if name != "watch" and name != "mark")
+    host, waterfall = said["name"], said["waterfall"]
+    return Away(
+        host=host,
+        seconds=sum(absent),
+        drain_s=steps["wait until empty"],
+        stop_s=waterfall[_TEARDOWN],
+        engine_s=engine_start_s(fleet, host),
+        warm_up_s=waterfall["warm_up"],
+    )
+
+
+_KINDS = {
+    r"mark as away.*": "mark",
+    r"leave traffic": "leave",
+    r"wait until it is empty": "wait until empty",
+    r"start r-\w+": "start",
+    r"wait until ready": "wait until ready",
+    r"watch it for .*": "watch",
+}
+
+
+def _kind(step: str) -> str:
+    return next((kind for pattern, kind in _KINDS.items() if re.fullmatch(pattern, step)), step)
+
+
+def engine_start_s(fleet: Fleet, host: str) -> float:
+    """From the start of the engine's container to its own word that it serves."""
+    engine = "llm-fleet-engine-0"
+    started = fleet.inside(host, f"docker inspect -f '{{{{.State.StartedAt}}}}' {engine}")
+    logged = fleet.inside(host, f"docker logs -t {engine} 2>&1")
+    (said,) = [line for line in logged.splitlines() if _LOADED in line][-1:]
+    return _moment(said.split()[0]) - _moment(started)
+
+
+def _moment(text: str) -> float:
+    """Docker's times have nanoseconds, more than Python reads."""
+    return datetime.fromisoformat(re.sub(r"(\.\d{6})\d*", r"\1", text)).timestamp()
