@@ -31,6 +31,7 @@ from provision.planning.rollout import (
     grip,
     held,
     intend,
+    loose,
     prepared,
     refuse_unseen,
     rollout,
@@ -105,7 +106,7 @@ def plan_deploy(
         premise=premise(situation),
         notes=tuple(_notes(target, situation)),
         left_out=dict(situation.unreachable),
-        afterwards=freed(rolled, processes),
+        afterwards=freed(rolled, processes) or (loose(situation) if work or promote else ()),
         intent=intend(situation, pace, release.model, chat=target.chat, release=release.id)
         if rolled
         else None,

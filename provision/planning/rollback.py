@@ -17,6 +17,7 @@ from provision.planning.rollout import (
     grip,
     held,
     intend,
+    loose,
     prepared,
     refuse_unseen,
     rollout,
@@ -93,7 +94,7 @@ def plan_rollback(
         premise=premise(situation),
         notes=tuple(_notes(release, situation)),
         left_out=dict(situation.unreachable),
-        afterwards=freed(waves, processes),
+        afterwards=freed(waves, processes) or (loose(situation) if promote else ()),
         intent=intend(situation, pace, release.model, chat=release.chat, release=release.id)
         if waves or promote
         else None,

@@ -87,6 +87,11 @@ def freed(waves: tuple[Wave, ...], processes: Sequence[str]) -> tuple[Step, ...]
     return (free(processes),) if waves and processes else ()
 
 
+def loose(situation: Situation) -> tuple[Step, ...]:
+    """What an unfinished rollout holds is freed by whoever changes something after it."""
+    return (free(situation.still_held),) if situation.still_held else ()
+
+
 def free(processes: Sequence[str]) -> Step:
     """The group does again what it is for."""
     reason = f"resumes {', '.join(processes)}"

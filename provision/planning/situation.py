@@ -97,14 +97,15 @@ def served(name: str, release: str, situation: Situation) -> bool:
 def serves(host: Host, situation: Situation) -> bool:
     """Whether clients get answers from the host now, or in the next moment.
 
-    One that is ready and not in traffic yet will be; one that is marked as away is still called
-    healthy for some seconds, and will not be.
+    The agent knows first: a host that is ready and not in traffic yet will be; one that is not
+    ready any more, or is marked as away, is still called healthy for some seconds, and will not be.
     """
-    facts = situation.facts[host.name]
-    agent = facts.agent or {}
-    if facts.release is None or agent.get("maintenance"):
+    facts, agent = situation.facts[host.name], situation.facts[host.name].agent
+    if facts.release is None:
         return False
-    return host.name in situation.in_traffic or agent.get("state") == "ready"
+    if agent is None:
+        return host.name in situation.in_traffic
+    return agent.get("state") == "ready" and not agent.get("maintenance")
 
 
 def serving(situation: Situation) -> frozenset[str]:

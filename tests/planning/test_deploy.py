@@ -9,7 +9,7 @@ import pytest
 from provision.commands.command import Command
 from provision.errors import PlanError, Refused
 from provision.facts.inventory import Inventory
-from provision.planning.actions import ImageSpec, Run, UploadFiles
+from provision.planning.actions import FreeFleet, ImageSpec, Run, UploadFiles
 from provision.planning.deploy import plan_deploy
 from provision.planning.plan import Plan, Step, Wave
 from provision.planning.release import assemble
@@ -180,6 +180,14 @@ def test_current_lags_behind() -> None:
         "finish | environment | ask through the load balancer",
         f"finish | environment | make {RELEASE.id} current",
     ]
+
+
+def test_what_a_dead_rollout_holds_is_freed_by_whoever_changes_something() -> None:
+    """Also when no host has to leave traffic any more; not by a plan that does nothing."""
+    held = ("Launch", "Terminate")
+    late = plan(same_fleet(current=None, still_held=held))
+    assert [step.action for step in late.afterwards] == [FreeFleet(held)]
+    assert not plan(same_fleet(still_held=held))
 
 
 def test_an_unreachable_host_is_left_out_and_said() -> None:

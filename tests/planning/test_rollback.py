@@ -58,6 +58,18 @@ def test_a_host_that_lacks_it_fetches_it() -> None:
     assert plan.notes == ("i-2 fetch the release from the bucket",)
 
 
+def test_an_engine_that_just_died_does_not_serve() -> None:
+    """Whatever the load balancer still says: it comes first, and the other one is not the second
+    of two that serve."""
+    dead = replace(samples.serving(NEW), agent={"state": "starting"}, releases=(NEW, OLD))
+    now = fleet(facts={**fleet().facts, "i-2": dead})
+    plan = plan_rollback(samples.environment(), BACK, now, CAREFUL)
+    assert [wave.title for wave in plan if "serving" in wave.title] == [
+        "bring back i-2: 1 of 1 keep serving",
+        "change i-1: 1 of 2 keep serving",
+    ]
+
+
 def test_all_serve_it_already() -> None:
     """Nothing to do; or only `current` lags behind."""
     facts = {host.name: samples.serving(OLD) for host in HOSTS}
