@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import sys
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -24,7 +25,7 @@ from provision.executor.journal import Journal
 from provision.executor.lock_store import LockStore
 from provision.planning.journal import Who
 from provision.render.release import render_release
-from tests.paper.doors import CloudDoor, PaperClock, PaperHttp, Process, Room, Watch
+from tests.paper.doors import CloudDoor, PaperClock, PaperHttp, Process, Room
 from tests.paper.shell import PaperShell
 
 TASKS = {"restart": rolling_restart, "deploy": deploy, "rollback": rollback}
@@ -74,16 +75,12 @@ class Desk:
         """Type ``fab TASK --yes`` and wait for its end. Raises Killed when it is killed."""
         mine = process or self.process()
         said = io.StringIO()
-        before = getattr(_HERE, "session", None)
-        _HERE.session = self._session(mine)
         code = 0
-        try:
-            with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        with _here(self._session(mine), said):
+            try:
                 cast(Any, TASKS[task]).body(None, **{"yes": True, **flags})
-        except Exit as ended:
-            code = int(ended.code or 0)
-        finally:
-            _HERE.session = before
+            except Exit as ended:
+                code = int(ended.code or 0)
         mine.kill()  # it has ended
         return Said(code, said.getvalue())
 
@@ -98,14 +95,35 @@ class Desk:
         )
 
 
-def killed_at(kill: Callable[[str], bool], process: Process) -> Watch:
-    """A watch under which the process dies at the first moment of which *kill* says so."""
+@contextlib.contextmanager
+def _here(session: Session, said: io.StringIO) -> Iterator[None]:
+    """Let the tasks of this thread act with *session*, and say what they say there."""
+    for name in ("stdout", "stderr"):  # pytest sets them anew between a fixture and its test
+        if not isinstance(getattr(sys, name), _Mouth):
+            setattr(sys, name, _Mouth(getattr(sys, name)))
+    before = getattr(_HERE, "session", None), getattr(_HERE, "said", None)
+    _HERE.session, _HERE.said = session, said
+    try:
+        yield
+    finally:
+        _HERE.session, _HERE.said = before
 
-    def watch(moment: Any) -> None:
-        if kill(str(moment)):
-            process.kill()
 
-    return watch
+class _Mouth(io.TextIOBase):
+    """Standard output, or error, of many people in one process. Progress of hosts side by side,
+    from threads that nobody types in, is not kept."""
+
+    def __init__(self, real: Any) -> None:
+        self.real = real
+
+    def write(self, text: str) -> int:
+        """To whoever types in this thread."""
+        said = getattr(_HERE, "said", None)
+        if said is not None:
+            said.write(text)
+        elif threading.current_thread() is threading.main_thread():
+            self.real.write(text)
+        return len(text)
 
 
 @contextlib.contextmanager
@@ -118,8 +136,13 @@ def desks() -> Iterator[None]:
         patch.setattr(locked, "Journal", PromptJournal)
         patch.setattr(target, "render_release", _render_once)
         for module in (gather, stale, hold):
-            patch.setattr(module, "ThreadPoolExecutor", _OneAfterTheOther)
-        yield
+            patch.setattr(module, "ThreadPoolExecutor", OneAfterTheOther)
+        try:
+            yield
+        finally:
+            for name in ("stdout", "stderr"):
+                there = getattr(sys, name)
+                setattr(sys, name, there.real if isinstance(there, _Mouth) else there)
 
 
 def _render_once(environment: Any, **options: Any) -> Any:
@@ -130,7 +153,7 @@ def _render_once(environment: Any, **options: Any) -> Any:
     return _RENDERED[key]
 
 
-class _OneAfterTheOther(ThreadPoolExecutor):
+class OneAfterTheOther(ThreadPoolExecutor):
     """Questions that are asked side by side change nothing: here they need no threads."""
 
     def __init__(self, most: int) -> None:
@@ -147,6 +170,11 @@ class _OneAfterTheOther(ThreadPoolExecutor):
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Nothing runs."""
+
+
+def all_done(futures: Iterable[Future[Any]], timeout: float) -> Any:
+    """``concurrent.futures.wait`` for those that were asked one after the other."""
+    return wait(futures)
 
 
 def _process_of(session: Session) -> Process:

@@ -13,12 +13,16 @@ PREPARE_S, STOP_S, START_S = 2.0, 3.0, 1.0
 
 @dataclass(eq=False)
 class Job:
-    """One ``apply``; ``code`` is None while it waits or works."""
+    """One ``apply``, or one ``prepare``, which ends before it touches anything.
+
+    ``code`` is None while it waits or works.
+    """
 
     release: str
     restart: bool
     fetch: bool
     by: str
+    ahead: bool = False
     events: list[dict[str, Any]] = field(default_factory=list)
     code: int | None = None
     doing: str = "waits"
@@ -40,9 +44,17 @@ class Jobs:
         """One works now."""
         return bool(self.queue)
 
-    def add(self, release: str, *, by: str, restart: bool = False, fetch: bool = False) -> Job:
+    def add(
+        self,
+        release: str,
+        *,
+        by: str,
+        restart: bool = False,
+        fetch: bool = False,
+        ahead: bool = False,
+    ) -> Job:
         """Begin it, behind those that wait already."""
-        job = Job(release, restart, fetch, by)
+        job = Job(release, restart, fetch, by, ahead)
         self.queue.append(job)
         if self.queue == [job]:
             self._begin(job)
@@ -70,7 +82,9 @@ class Jobs:
             self._fail(job, "write /var/lib/docker: no space left on device")
             return
         host.ready_to_run.add(job.release)
-        if not job.restart and self._as_wanted(job):
+        if job.ahead:
+            self._end(job, 0, event="prepared", release=job.release)
+        elif not job.restart and self._as_wanted(job):
             self._end(job, 0, event="unchanged", release=job.release)
         else:
             old, host.swapping = host.current, True

@@ -21,6 +21,7 @@ from provision.facts.inventory import Host
 from tests.paper.doors import Moment, Process
 from tests.paper.facts import facts_document
 from tests.paper.host import OPERATOR, PaperHost
+from tests.paper.jobs import Job
 
 _PARSER = parser()
 
@@ -176,33 +177,28 @@ class _HostProgram:
     def _prove_gpu(self, options: Any) -> None:
         self._events.emit("gpu-visible", image=options.image, gpus=options.count)
 
-    def _prepare(self, options: Any) -> None:
-        """Weights and images come while the host serves; it takes its time, and the disk."""
-        host = self._host
-        if options.release not in host.kept:
-            if not (options.fetch and host.world.has_release(options.release)):
-                raise AgentError(f"release {options.release} is not on this host", hint="--fetch")
-            host.kept.add(options.release)
-        self.sleep(2.0)
-        if host.disk_full:
-            raise AgentError("write /var/lib/docker: no space left on device", hint="`df -h`")
-        self._events.emit("prepared", release=options.release)
-
     def _apply(self, options: Any) -> int:
         job = self._host.jobs.add(
             options.release, by=OPERATOR, restart=options.restart, fetch=options.fetch
         )
+        return self._follow(job)
+
+    def _prepare(self, options: Any) -> int:
+        return self._follow(
+            self._host.jobs.add(options.release, by=OPERATOR, fetch=options.fetch, ahead=True)
+        )
+
+    def _follow(self, job: Job) -> int:
         told = ""
         while job.code is None:
-            if (
-                job.doing != told
-            ):  # once before the old engine stops, once while it does, once after
+            if job.doing != told:  # before the old engine stops, while it does, and after
                 told = job.doing
-                self._process.watch(Moment(f"{self._host.name} apply {told}", "during"))
+                what = f"{self._host.name} {'prepare' if job.ahead else 'apply'} {told}"
+                self._process.watch(Moment(what, "during"))
             self._process.wait(0.5, self._still)
         for event in job.events:
             self._events.emit(event.pop("event"), **event)
-        return job.code
+        return job.code or 0
 
 
 @functools.cache
