@@ -6,7 +6,7 @@ import json
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from statistics import quantiles
@@ -72,7 +72,13 @@ class Load:
 
 @contextmanager
 def load(
-    endpoint: str, key: str, *, model: str, clients: int = 2, pause_s: float = _PAUSE_S
+    endpoint: str,
+    key: str,
+    *,
+    model: str,
+    clients: int = 2,
+    pause_s: float = _PAUSE_S,
+    lengths: Sequence[int] = _LENGTHS,
 ) -> Iterator[Load]:
     """*clients* that ask one request after the other while the block runs."""
     came, ended = Load(pause_s), threading.Event()
@@ -84,9 +90,9 @@ def load(
             for turn in range(_MOST // clients):
                 if ended.wait(came.pause_s):
                     return
-                length = _LENGTHS[(turn + number) % len(_LENGTHS)]
+                length = lengths[(turn + number) % len(lengths)]
                 # Clients take turns with the form: all lengths are asked for in both.
-                streamed = (turn // len(_LENGTHS) + turn) % 2 == 0
+                streamed = (turn // len(lengths) + turn) % 2 == 0
                 came.taken.append(_one(http, model, length, streamed=streamed))
 
     threads = [threading.Thread(target=go_on, args=(number,)) for number in range(clients)]

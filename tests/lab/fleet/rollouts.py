@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 import time
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,9 +10,9 @@ from typing import Any
 
 from tests.lab.fleet.load import Load
 from tests.lab.fleet.standing import Done, Fleet
+from tests.lab.fleet.typed import typed
 
 _LOADED = "Application startup complete"
-_TEARDOWN = "stop"
 
 
 @dataclass(frozen=True)
@@ -68,52 +67,30 @@ class Pace:
 def roll(fleet: Fleet, pace: Pace, *words: str) -> Rollout:
     """Type a `fab` command that changes hosts, and look at what it did to them."""
     begun = time.time()
-    with fleet.typing(*words, "--yes", "--json") as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        out: list[str] = []
-        reader = threading.Thread(target=lambda: out.append(process.stdout.read()))
-        reader.start()
-        err = []
-        for line in process.stderr:
-            err.append(line)
-            pace.hear(line)
-        reader.join()
-        code = process.wait()
+    with typed(fleet, *words, "--yes", "--json", hear=pace.hear) as running:
+        done = running.end(seconds=1800)
     pace.came.pause_s = pace.fast_s
-    done = Done(code, "".join(out), "".join(err))
-    assert code == 0, str(done)
+    assert done.code == 0, str(done)
     rollout = Rollout(words, done, begun, time.time())
-    rollout.away = [_away(fleet, host) for host in done.json["outcome"]["hosts"] if host["done"]]
+    changed = [host for host in done.json["outcome"]["hosts"] if host["waterfall"]]
+    rollout.away = [_away(fleet, host) for host in changed]
     return rollout
 
 
 def _away(fleet: Fleet, said: dict[str, Any]) -> Away:
-    steps = {_kind(step["step"]): step["seconds"] for step in said["done"]}
-    absent = (steps[name] for name in steps if name != "watch" and name != "mark")
+    """Of what a host went through, everything from leaving traffic to being back."""
+    done = [(step["step"], step["seconds"]) for step in said["done"]]
+    names = [name for name, _ in done]
+    out = done[names.index("leave traffic") : names.index("enter traffic") + 1]
     host, waterfall = said["name"], said["waterfall"]
     return Away(
         host=host,
-        seconds=sum(absent),
-        drain_s=steps["wait until empty"],
-        stop_s=waterfall[_TEARDOWN],
+        seconds=sum(seconds for _, seconds in out),
+        drain_s=dict(out)["wait until it is empty"],
+        stop_s=waterfall["stop"],
         engine_s=engine_start_s(fleet, host),
         warm_up_s=waterfall["warm_up"],
     )
-
-
-_KINDS = {
-    r"mark as away.*": "mark",
-    r"leave traffic": "leave",
-    r"wait until it is empty": "wait until empty",
-    r"start r-\w+": "start",
-    r"wait until ready": "wait until ready",
-    r"watch it for .*": "watch",
-}
-
-
-def _kind(step: str) -> str:
-    return next((kind for pattern, kind in _KINDS.items() if re.fullmatch(pattern, step)), step)
 
 
 def engine_start_s(fleet: Fleet, host: str) -> float:
