@@ -1,7 +1,8 @@
 """Which engines of a host get nothing new: an empty file each, at which its front looks.
 
 The front looks with every request (``nginx.conf``), so what is written here holds at once, without
-a reload, and whether the agent runs or not. Only hosts with several engines have such files.
+a reload, and whether the agent runs or not. Hosts with several engines have such files, and those
+that may ask the gateway instead: the agent is told by ``leaves_out``.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from provision.catalog.model import Model
 from provision.config.environment import Environment, WarmUpExpectation
 from provision.render.compose import Replica
+from provision.render.front import spill
 
 WARM_UP_TOKENS = 16
 EXPECTED_TOKENS = 64
@@ -27,7 +28,8 @@ def agent_config(
         "chat": model.chat is not False,
         "layout": layout(model, replicas),
         "gpus": sum(len(one.gpus) for one in replicas),
-        "leaves_out": len(replicas) > 1,
+        # The front of a single engine asks the gateway instead, if it may.
+        "leaves_out": len(replicas) > 1 or spill(environment) is not None,
         "replicas": [{"index": one.index, "port": one.port} for one in replicas],
         "ready_timeout_s": health.ready_timeout_s,
         "warmup": {

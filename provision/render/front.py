@@ -1,14 +1,15 @@
-"""The front: nginx before the engine, the same on every host."""
+"""The front: nginx before the engine, the same on every host, and before a gateway in its task."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
-from provision.config.environment import FrontSettings
+from provision.config.environment import Environment, FrontSettings
 from provision.config.timeouts import TimeoutChain
-from provision.render.places import ETC, FRONT_PORT, RUN
+from provision.render.places import ETC, FRONT_PORT, GATEWAY_PORT, GATEWAY_RUN, RUN
 from provision.render.templates import render
 
 # The paths that serve models; everything else of the engine (metrics, tokenize, an unauthenticated
@@ -19,17 +20,50 @@ OPEN_PATHS = ("/v1/chat/completions", "/v1/completions", "/v1/models")
 # so a revoked key is refused within 40 s.
 KEY_SECONDS = 20
 
+# Docker's own, on each of its networks but the default one.
+RESOLVER = "127.0.0.11"
+
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """What the configuration names outside itself; the defaults are those of the container."""
+    """What the configuration names outside itself; the defaults are those of a host's container."""
 
     listen: str = str(FRONT_PORT)
     scratch: str = "/var/cache/nginx"
     hop: str = f"{ETC}/hop.conf"
     agent_socket: str = f"{RUN}/agent.sock"
     out: str = f"{RUN}/out"
+    answers: str = f"{RUN}/answers.sock"
     access_log: str = "/dev/stdout"
+
+
+# Fargate has no tmpfs but this one, and remembered keys belong into memory.
+TASK_PLACES = Places(
+    scratch="/dev/shm",  # noqa: S108 - the container's own
+    hop=f"{GATEWAY_RUN}/hop.conf",
+    agent_socket=f"{GATEWAY_RUN}/agent.sock",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Spill:
+    """Where requests go that no engine of a host answers; *resolver* knows ``name:port``."""
+
+    gateway: str
+    resolver: str = RESOLVER
+
+
+def gateway_name(environment: Environment) -> str:
+    """The private DNS name under which hosts find the gateway's tasks."""
+    return f"gateway.{environment.prefix}.internal"
+
+
+def spill(environment: Environment) -> Spill | None:
+    """Where hosts of the environment pass requests on to, None when they pass none."""
+    fallback = environment.fallback
+    if not (fallback.exists and fallback.spill):
+        return None
+    return Spill(f"{gateway_name(environment)}:{FRONT_PORT}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +81,41 @@ class _Error:
         return {"error": fields}
 
 
-# nginx's own status -> what the client gets. 500 is nginx's word for a key check that failed.
+def _wrong(status: int, message: str, code: str) -> _Error:
+    return _Error(status, message, "invalid_request_error", code)
+
+
+def _broken(status: int, message: str, code: str) -> _Error:
+    return _Error(status, message, "server_error", code)
+
+
+# nginx's own status -> what the client gets. 494 is nginx's word for a head that is too large, 500
+# for a key check that failed.
 _ERRORS = {
-    400: _Error(400, "The request is malformed.", "invalid_request_error", "bad_request"),
-    401: _Error(401, "Incorrect API key provided.", "invalid_request_error", "invalid_api_key"),
-    404: _Error(404, "No such path here.", "invalid_request_error", "unknown_url"),
-    413: _Error(
-        413, "The request body is too large.", "invalid_request_error", "request_too_large"
-    ),
+    400: _wrong(400, "The request is malformed.", "bad_request"),
+    401: _wrong(401, "Incorrect API key provided.", "invalid_api_key"),
+    404: _wrong(404, "No such path here.", "unknown_url"),
+    405: _wrong(405, "No such method here.", "unknown_method"),
+    413: _wrong(413, "The request body is too large.", "request_too_large"),
+    414: _wrong(414, "The URL is too long.", "url_too_long"),
+    494: _wrong(431, "The request headers are too large.", "headers_too_large"),
     429: _Error(429, "Too many requests with this key.", "requests", "rate_limit_exceeded"),
-    500: _Error(503, "Keys can not be checked right now.", "server_error", "key_check_failed"),
-    502: _Error(502, "The engine can not be reached.", "server_error", "engine_unreachable"),
-    504: _Error(504, "The engine did not answer in time.", "server_error", "engine_timeout"),
+    500: _broken(503, "Keys can not be checked right now.", "key_check_failed"),
+    501: _wrong(501, "No such transfer encoding here.", "unknown_encoding"),
+    505: _wrong(505, "No such version of HTTP here.", "unknown_version"),
 }
+_ENGINE_ERRORS = {
+    502: _broken(502, "The engine can not be reached.", "engine_unreachable"),
+    504: _broken(504, "The engine did not answer in time.", "engine_timeout"),
+}
+_GATEWAY_ERRORS = {
+    502: _broken(502, "The gateway can not be reached.", "gateway_unreachable"),
+    504: _broken(504, "The gateway did not answer in time.", "gateway_timeout"),
+}
+_LOCAL_ONLY = _broken(
+    503, "The request must not leave the fleet, and the fleet can not answer it.", "local_only"
+)
+_NOBODY = _broken(503, "Neither the fleet nor a hosted API can answer right now.", "nobody_answers")
 
 
 def left_out(engines: Sequence[str]) -> dict[str, list[str]]:
@@ -87,21 +143,54 @@ def nginx_config(
     chain: TimeoutChain,
     places: Places | None = None,
     key_seconds: int = KEY_SECONDS,
+    spill: Spill | None = None,
 ) -> str:
-    """The whole ``nginx.conf``.
+    """The whole ``nginx.conf`` of a host.
 
     *engines* are the replicas' ``address:port``; *key_seconds* is how long a key that was good is
-    not asked about again.
+    not asked about again; with *spill* the gateway gets what no engine answers.
     """
-    places = places or Places()
-    return render(
-        "nginx.conf",
+    return _config(
+        front,
+        places or Places(),
         engines=list(engines),
         left_out=left_out(engines),
         chain=chain,
-        paths=OPEN_PATHS,
-        errors=_ERRORS,
         key_seconds=key_seconds,
+        errors=_ERRORS | _ENGINE_ERRORS,
+        spill=spill,
+        hosted=False,
+        refusals={"local_only": _LOCAL_ONLY, "nobody": _NOBODY} if spill else {},
+    )
+
+
+def gateway_config(
+    front: FrontSettings,
+    *,
+    chain: TimeoutChain,
+    gateway: str = f"127.0.0.1:{GATEWAY_PORT}",
+    places: Places = TASK_PLACES,
+    key_seconds: int = KEY_SECONDS,
+) -> str:
+    """The whole ``nginx.conf`` of a gateway's task; *gateway* is its program's ``address:port``."""
+    return _config(
+        front,
+        places,
+        engines=[gateway],
+        left_out={},
+        chain=chain,
+        key_seconds=key_seconds,
+        errors=_ERRORS | _GATEWAY_ERRORS,
+        spill=None,
+        hosted=True,
+        refusals={"local_only": _LOCAL_ONLY},
+    )
+
+
+def _config(front: FrontSettings, places: Places, **values: Any) -> str:
+    return render(
+        "nginx.conf",
+        paths=OPEN_PATHS,
         max_body_kib=front.max_body_kib,
         requests_per_minute=front.requests_per_minute_per_key,
         listen=places.listen,
@@ -109,5 +198,7 @@ def nginx_config(
         hop=places.hop,
         agent_socket=places.agent_socket,
         out=places.out,
+        answers=places.answers,
         access_log=places.access_log,
+        **values,
     )

@@ -14,7 +14,7 @@ from provision.render.agent import agent_config
 from provision.render.bundle import host_bundle
 from provision.render.compose import compose_file, share_out
 from provision.render.engine import dockerfile, engine_config, start_script
-from provision.render.front import nginx_config
+from provision.render.front import nginx_config, spill
 from provision.render.places import ENGINE_PORT
 from provision.render.units import units
 
@@ -84,6 +84,7 @@ def render_release(
             environment.front,
             engines=[f"{one.address}:{ENGINE_PORT}" for one in hosted],
             chain=chain,
+            spill=spill(environment),
         ),
         "agent.json": agent_config(environment, model, served_name=served_name, replicas=hosted),
         "host.pyz": host_bundle(),

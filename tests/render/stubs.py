@@ -10,19 +10,19 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socketserver import ThreadingMixIn, UnixStreamServer
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 
 from provision.config.environment import EngineSettings, FrontSettings
-from provision.config.timeouts import chain
-from provision.render.front import KEY_SECONDS, Places, nginx_config
+from provision.config.timeouts import TimeoutChain, chain
+from provision.render.front import KEY_SECONDS, Places, Spill, gateway_config, nginx_config
 
 ANNA = "sk-fleet-" + "a" * 43
 BERT = "sk-fleet-" + "b" * 43
@@ -83,7 +83,7 @@ class Script:
     """How the engine answers: *go* holds back each chunk of a stream after the first.
 
     With *pause_s* nothing is held back: it waits so long before each of them, and before a whole
-    answer.
+    answer. *ends* is where its connection does: before an answer, or within it.
     """
 
     status: int = 200
@@ -92,6 +92,7 @@ class Script:
     go: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     hold: threading.Event = field(default_factory=threading.Event)
     pause_s: float | None = None
+    ends: Literal["before", "within"] | None = None
 
 
 class Engine:
@@ -130,6 +131,9 @@ class Engine:
                 engine.seen.append(Seen(self.path, headers, body, self.client_address[1]))
                 engine.script.hold.wait(10)
                 asked: dict[str, Any] = json.loads(body) if body else {}
+                if engine.script.ends == "before":
+                    self.close_connection = True
+                    return
                 self.send_response(engine.script.status)
                 for name, value in engine.script.headers.items():
                     self.send_header(name, value)
@@ -144,6 +148,8 @@ class Engine:
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
+                if engine.script.ends == "within":
+                    content, self.close_connection = content[:5], True
                 self.wfile.write(content)
 
             def _stream(self) -> None:
@@ -158,6 +164,9 @@ class Engine:
                     event = f"data: {number}\n\n".encode()
                     self.wfile.write(b"%x\r\n%s\r\n" % (len(event), event))
                     self.wfile.flush()
+                    if engine.script.ends == "within":
+                        self.close_connection = True
+                        return
                 self.wfile.write(b"0\r\n\r\n")
 
             def log_message(self, *arguments: object) -> None: ...
@@ -215,6 +224,11 @@ class Front:
             "/v1/chat/completions", json={"model": "m"}, headers={**authorization, **headers}
         )
 
+    @property
+    def complaints(self) -> str:
+        """What nginx wrote into its error log."""
+        return (self.scratch / "stderr").read_text()
+
     def log(self) -> list[dict[str, Any]]:
         """The access log, a line a request."""
         lines = (self.scratch / "access.log").read_text().splitlines()
@@ -228,6 +242,46 @@ def running_front(
     read_timeout_s: int = 20,
     key_seconds: int = KEY_SECONDS,
     replicas: int = 1,
+    spill: Spill | None = None,
+) -> Iterator[Front]:
+    """The front of a host, before so many engines."""
+
+    def configure(engines: list[str], places: Places, links: TimeoutChain) -> str:
+        return nginx_config(
+            settings or FrontSettings(),
+            engines=engines,
+            chain=links,
+            places=places,
+            key_seconds=key_seconds,
+            spill=spill,
+        )
+
+    with _running(configure, replicas=replicas, read_timeout_s=read_timeout_s) as front:
+        yield front
+
+
+@contextmanager
+def running_task(
+    settings: FrontSettings | None = None, *, read_timeout_s: int = 20
+) -> Iterator[Front]:
+    """The front of a gateway's task; the only engine of it is the gateway's program."""
+
+    def configure(engines: list[str], places: Places, links: TimeoutChain) -> str:
+        return gateway_config(
+            settings or FrontSettings(), gateway=engines[0], chain=links, places=places
+        )
+
+    with _running(configure, replicas=1, read_timeout_s=read_timeout_s) as front:
+        front.engine.script.headers = {"x-llm-tier": "hosted"}
+        yield front
+
+
+@contextmanager
+def _running(
+    configure: Callable[[list[str], Places, TimeoutChain], str],
+    *,
+    replicas: int,
+    read_timeout_s: int,
 ) -> Iterator[Front]:
     """nginx with the rendered configuration on a free port of loopback."""
     # Not below pytest's own folder: nginx's workers are another user, and that one is closed.
@@ -236,14 +290,9 @@ def running_front(
     agent, port = Agent(scratch / "agent.sock"), free_port()
     engines = [Engine() for _ in range(replicas)]
     (scratch / "hop.conf").write_text(f'proxy_set_header Authorization "Bearer {HOP}";\n')
-    text = nginx_config(
-        settings or FrontSettings(),
-        engines=[engine.address for engine in engines],
-        chain=replace(chain(EngineSettings()), front_read_s=read_timeout_s),
-        places=places(scratch, port),
-        key_seconds=key_seconds,
-    )
-    (scratch / "nginx.conf").write_text(text)
+    links = replace(chain(EngineSettings()), front_read_s=read_timeout_s)
+    addresses = [engine.address for engine in engines]
+    (scratch / "nginx.conf").write_text(configure(addresses, places(scratch, port), links))
     process = start_nginx(scratch)
     client = httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=10)
     try:
@@ -267,6 +316,7 @@ def places(scratch: Path, port: int) -> Places:
         hop=str(scratch / "hop.conf"),
         agent_socket=str(scratch / "agent.sock"),
         out=str(scratch / "out"),
+        answers=str(scratch / "answers.sock"),
         access_log=str(scratch / "access.log"),
     )
 
@@ -274,11 +324,12 @@ def places(scratch: Path, port: int) -> Places:
 def start_nginx(scratch: Path) -> subprocess.Popen[bytes]:
     """nginx in the foreground, its errors in a file."""
     errors = str(scratch / "error.log")
-    return subprocess.Popen(
-        ["nginx", "-e", errors, "-c", str(scratch / "nginx.conf")],
-        stderr=subprocess.DEVNULL,
-        env={"PATH": f"{os.environ['PATH']}:/usr/sbin"},
-    )
+    with (scratch / "stderr").open("wb") as stderr:
+        return subprocess.Popen(
+            ["nginx", "-e", errors, "-c", str(scratch / "nginx.conf")],
+            stderr=stderr,
+            env={"PATH": f"{os.environ['PATH']}:/usr/sbin"},
+        )
 
 
 def free_port() -> int:

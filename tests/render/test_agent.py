@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from provision.agent.settings import AgentSettings, Expectation
 from provision.catalog.models import model
 from provision.config.environment import HealthSettings, ModelChoice, WarmUpExpectation
+from provision.config.fallback import FallbackSettings
 from provision.render.agent import WARM_UP_TOKENS, agent_config, long_prompt
 from provision.render.compose import share_out
 from tests.render.releases import LAYOUT, environment, release, render, text
@@ -78,6 +79,15 @@ def test_of_several_engines_the_front_leaves_out_any() -> None:
         return AgentSettings.parse(json.loads(text(rendered, "agent.json"))).leaves_out
 
     assert [told(), told(replicas=2)] == [False, True]
+
+
+@pytest.mark.parametrize(("spill", "told"), [(True, True), (False, False)])
+def test_with_a_gateway_the_front_leaves_out_its_only_engine_too(spill: bool, told: bool) -> None:
+    """It then asks the gateway at once, instead of an engine that is not ready."""
+    fallback = FallbackSettings(providers=("openai/gpt-4o-mini",), daily_usd=5.0, spill=spill)
+    rendered = render(replace(environment("prod"), fallback=fallback))
+    assert AgentSettings.parse(json.loads(text(rendered, "agent.json"))).leaves_out is told
+    assert ("gateway.llm-fleet-prod.internal:8000" in text(rendered, "nginx.conf")) is told
 
 
 @pytest.mark.parametrize(("chat", "asked"), [(True, True), (None, True), (False, False)])
