@@ -1,35 +1,29 @@
-"""moto's DynamoDB, one write at a time: the real one's writes of an item are atomic.
+"""moto's DynamoDB, one call at a time: the real one's reads and writes of an item are atomic.
 
-moto's server answers each request in a thread, and two updates of one item at once lose one.
+moto's server answers each request in a thread of its own, and two updates of one item at the same
+moment lose one, or copy an item that the other is changing.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from functools import wraps
 from typing import Any
 
-from moto.dynamodb.models import DynamoDBBackend
+from moto.dynamodb.responses import DynamoHandler
 
-_WRITES = ("put_item", "update_item", "delete_item", "transact_write_items")
-_ONE_AT_A_TIME = threading.RLock()
+_ONE_AT_A_TIME = threading.Lock()
 _MARK = "one_at_a_time"
 
 
 def make_atomic() -> None:
-    """Put a lock around every write, once."""
-    for name in _WRITES:
-        write = getattr(DynamoDBBackend, name)
-        if not hasattr(write, _MARK):
-            setattr(DynamoDBBackend, name, _locked(write))
+    """Put a lock around every call, once."""
+    answer = DynamoHandler.call_action
+    if hasattr(answer, _MARK):
+        return
 
-
-def _locked(write: Callable[..., Any]) -> Callable[..., Any]:
-    @wraps(write)
-    def locked(*arguments: Any, **named: Any) -> Any:
+    def locked(handler: Any) -> Any:
         with _ONE_AT_A_TIME:
-            return write(*arguments, **named)
+            return answer(handler)
 
     setattr(locked, _MARK, True)
-    return locked
+    setattr(DynamoHandler, "call_action", locked)  # noqa: B010  # mypy: a method can't be assigned

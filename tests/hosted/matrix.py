@@ -24,7 +24,7 @@ from tests.hosted.standing import A, B, Reply, Standing, chat, environment
 WELL = Manner()
 REFUSES = None  # nobody listens
 STALE = {"x-llm-allow-stale": "1"}
-COOLDOWN_S = 1.2
+COOLED_S = 0.2
 
 Room = Callable[[Standing], AbstractContextManager[None]]
 
@@ -213,7 +213,7 @@ def run(cell: Cell, standing: Standing, requests: int) -> Row:
         settled=settled,
         guessed=sum(event.get("guessed_micro_usd", 0) for event in news),
     )
-    time.sleep(COOLDOWN_S)
+    time.sleep(standing.environment.fallback.cooldown_s + COOLED_S)
     return row
 
 
