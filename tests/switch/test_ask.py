@@ -120,6 +120,11 @@ class TestSilence:
         tier.drip = threading.Event()
         self.fails_in_time(tier)
 
+    def test_between_bytes_that_trickle_in_fails_at_the_deadline_too(self, tier: Tier) -> None:
+        """Each byte comes in time, the answer does not."""
+        tier.trickle_s = 0.1
+        self.fails_in_time(tier)
+
     def fails_in_time(self, tier: Tier) -> None:
         begun = time.monotonic()
         token = ask(question(tier), "key", CLOCK)

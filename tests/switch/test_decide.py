@@ -468,9 +468,10 @@ class TestIntent:
 
     def test_after_a_forced_fallback_there_is_no_hold(self) -> None:
         """The person decided when it ends; the fleet still has to prove itself."""
-        forced = decide(primary(), well(intent=wants(Wish.FORCE_FALLBACK)), POLICY, NOW)
-        decision = decide(forced.state, well(NOW + 60), POLICY, NOW + 60)
-        assert where(decision) == (Mode.HALF_OPEN, 0)
+        for state in (primary(), away(hold_until=NOW + 3000)):
+            forced = decide(state, well(intent=wants(Wish.FORCE_FALLBACK)), POLICY, NOW)
+            decision = decide(forced.state, well(NOW + 60), POLICY, NOW + 60)
+            assert where(decision) == (Mode.HALF_OPEN, 0)
 
     def test_a_person_hears_what_their_intent_does(self) -> None:
         """Forced to something dead, or kept on it."""

@@ -405,6 +405,17 @@ class TestAwsRefuses:
         assert (line["PrimaryShare"], line["Trips"]) == (100, 0)
         assert (room.hints(), room.told()) == (None, [])
 
+    def test_the_floor_and_the_hints_are_not_written_with_every_look(
+        self, room: Room, asker: FakeAsker, refused: Callable[[str, str], None]
+    ) -> None:
+        """It is tried again, quietly."""
+        die(room, asker)
+        for _ in range(3):
+            with pytest.raises(SwitchError):
+                refused("suspend_processes", "AccessDenied")
+        assert _version() == 1
+        assert len(room.told()) == 1
+
     def test_the_hints_and_nobody_is_told_with_every_look(
         self, room: Room, asker: FakeAsker, refused: Callable[[str, str], None]
     ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,13 +16,15 @@ TOKEN = {"choices": [{"index": 0, "text": "a", "finish_reason": "length"}]}
 
 @dataclass
 class Tier:
-    """How it answers. *hang* waits before the answer, *drip* after its first half."""
+    """How it answers. *hang* waits before the answer, *drip* after its first half; *trickle_s*
+    passes between two bytes of it."""
 
     tier: str | None = "primary"
     status: int = 200
     body: Any = field(default_factory=lambda: TOKEN)
     hang: threading.Event | None = None
     drip: threading.Event | None = None
+    trickle_s: float = 0.0
     cut: bool = False
     asked: list[dict[str, Any]] = field(default_factory=list)
     url: str = ""
@@ -60,7 +63,10 @@ def serving(tier: Tier) -> Iterator[Tier]:
             self.wfile.write(said[:half])
             if tier.drip:
                 tier.drip.wait(10)
-            self.wfile.write(said[half:])
+            for byte in said[half:] if tier.trickle_s else ():
+                time.sleep(tier.trickle_s)
+                self.wfile.write(bytes([byte]))
+            self.wfile.write(b"" if tier.trickle_s else said[half:])
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
