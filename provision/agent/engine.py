@@ -24,12 +24,13 @@ _AT_LEAST = 4  # tokens of a warm-up answer: nothing said is no answer
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of a canary or a warm-up."""
+    """What came of a canary or a warm-up. *busy*: alive without a token in time, for its load."""
 
     ok: bool
     seconds: float
     reason: str = ""
     first_token_s: Optional[float] = None
+    busy: bool = False
 
 
 class Engine:
@@ -53,9 +54,13 @@ class Engine:
         return self._ask("GET", "/health", None, _ASK_S).status == 200
 
     def metrics(self) -> Metrics:
-        """The engine's gauges, all None when they can't be had."""
+        """The engine's numbers, all None when they can't be had."""
+        return parse_metrics(self.exposition())
+
+    def exposition(self) -> str:
+        """The engine's ``/metrics`` as it stands, empty when it can't be had."""
         reply = self._ask("GET", "/metrics", None, _ASK_S)
-        return parse_metrics(reply.text) if reply.status == 200 else Metrics()
+        return reply.text if reply.status == 200 else ""
 
     def canary(self, deadline_s: float, steps_before: Optional[float]) -> Verdict:
         """Ask for one token.
@@ -64,11 +69,14 @@ class Engine:
         *steps_before*, read just before, while the token was late is alive.
         """
         reply = self._complete("ping", 1, deadline_s)
-        if reply.status == 200 or reply.status in _FULL:
-            return Verdict(True, reply.seconds, "" if reply.status == 200 else "full")
+        if reply.status == 200:
+            return Verdict(True, reply.seconds)
+        if reply.status in _FULL:
+            return Verdict(True, reply.seconds, "full", busy=True)
         steps = self.metrics().steps
         if reply.status == 0 and None not in (steps, steps_before) and steps != steps_before:
-            return Verdict(True, reply.seconds, "slow: no token in time, but the engine works")
+            slow = "slow: no token in time, but the engine works"
+            return Verdict(True, reply.seconds, slow, busy=True)
         return Verdict(False, reply.seconds, _why("no token", reply))
 
     def warm_up(self, warmup: WarmUp, limit: Limit) -> Verdict:

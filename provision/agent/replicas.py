@@ -18,11 +18,11 @@ from provision.agent.host import Host
 from provision.agent.maintenance import Maintenance, Mark
 from provision.agent.out import Out
 from provision.agent.report import ReplicaReport, left_out
-from provision.agent.settings import AgentSettings, Replica
+from provision.agent.settings import LOOK_S, AgentSettings, Replica
 from provision.agent.system import read_json
 from provision.agent.watch import Watch
 
-TICK_S = 2.0
+TICK_S = LOOK_S
 
 Spawn = Callable[..., None]
 

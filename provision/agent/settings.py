@@ -8,6 +8,8 @@ from typing import Any, Dict, Mapping, Optional, Tuple
 
 from provision.agent.errors import AgentError
 
+LOOK_S = 2.0  # between two looks at an engine
+
 
 @dataclass(frozen=True)
 class CacheSettings:
@@ -120,18 +122,20 @@ class WarmUp:
 class Canary:
     """One token every *interval_s*; *misses* in a row mean that the engine hangs.
 
-    An engine that hangs for *restart_after_s* is restarted.
+    A token that is later than *deadline_s* is a miss unless the engine works on something else
+    meanwhile, so the deadline need not be longer than a step of the engine ever takes. An engine
+    that hangs for *restart_after_s* is restarted.
     """
 
     interval_s: float = 5.0
-    deadline_s: float = 15.0
+    deadline_s: float = 5.0
     misses: int = 3
     restart_after_s: float = 60.0
 
     @property
     def fresh_s(self) -> float:
-        """How old the last good answer may be."""
-        return (self.interval_s + self.deadline_s) * self.misses
+        """How old the last good answer may be: older than the missed ones would take."""
+        return (self.interval_s + self.deadline_s + LOOK_S) * self.misses
 
 
 @dataclass(frozen=True)

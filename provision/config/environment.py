@@ -179,7 +179,7 @@ class HealthSettings:
     warmup_expect: WarmUpExpectation = field(default_factory=WarmUpExpectation)
     bake_max_error_share: float = 0.02
     canary_interval_s: float = 5.0
-    canary_deadline_s: float = 15.0
+    canary_deadline_s: float = 5.0
     canary_misses: int = 3
     crash_limit: int = 3
     crash_window_s: int = 600

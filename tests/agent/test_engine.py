@@ -60,7 +60,7 @@ class TestCanary:
         """The step counter moved while the token was late: saturated, not hung."""
         behaviour.hang = threading.Event()
         verdict = engine.canary(0.2, 0.0)
-        assert verdict.ok
+        assert (verdict.ok, verdict.busy) == (True, True)
         assert verdict.reason.startswith("slow")
 
     @pytest.mark.parametrize(
@@ -71,7 +71,8 @@ class TestCanary:
     ) -> None:
         """429 and 503 come from a full queue; anything else is trouble."""
         behaviour.status = status
-        assert engine.canary(5.0, None).ok is ok
+        verdict = engine.canary(5.0, None)
+        assert (verdict.ok, verdict.busy) == (ok, ok)
 
     def test_a_closed_port_is_a_miss(self) -> None:
         """While the engine loads, nobody listens."""

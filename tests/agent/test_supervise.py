@@ -12,12 +12,12 @@ from provision.agent.engine import Verdict
 from provision.agent.settings import AgentSettings, Canary, Crash, Replica, WarmUp
 from provision.agent.supervise import Action, Observation, Phase, State, Step, decide
 
-GOOD, BAD = Verdict(True, 0.1), Verdict(False, 15.0, "no token")
+GOOD, BAD = Verdict(True, 0.1), Verdict(False, 5.0, "no token")
 SETTINGS = AgentSettings(
     model="mistral-7b",
     replicas=(Replica(0, 8001),),
     warmup=WarmUp("a", "b", "c"),
-    canary=Canary(interval_s=5, deadline_s=15, misses=3, restart_after_s=60),
+    canary=Canary(interval_s=5, deadline_s=5, misses=3, restart_after_s=60),
     crash=Crash(limit=3, window_s=600),
     ready_timeout_s=1200,
 )

@@ -16,14 +16,14 @@ SETTINGS = AgentSettings(
     model="mistral-7b",
     replicas=(Replica(0, 8001),),
     warmup=WarmUp("a", "b", "c"),
-    canary=Canary(interval_s=5, deadline_s=15, misses=3, restart_after_s=60),
+    canary=Canary(interval_s=5, deadline_s=5, misses=3, restart_after_s=60),
     crash=Crash(limit=3, window_s=600),
     ready_timeout_s=300,
 )
 TICK_S = 2.0
 LOADS_S = 30.0
 # From the first moment: the pause to the next canary, and each missed one with the look after it.
-NOTICED_S = 5 + TICK_S + 3 * (15 + TICK_S)
+NOTICED_S = 5 + TICK_S + 3 * (5 + TICK_S)
 
 
 @dataclass
@@ -81,9 +81,9 @@ class World:
 
     def _canary(self, loaded: bool) -> Verdict:
         late = self.mood in ("hung", "slow") and loaded
-        self.now += 15.0 if late else 0.1
+        self.now += 5.0 if late else 0.1
         ok = loaded and self.mood not in ("hung", "error")
-        return Verdict(ok, 15.0 if late else 0.1, "" if ok else self.mood)
+        return Verdict(ok, 5.0 if late else 0.1, "" if ok else self.mood)
 
     def crash(self) -> None:
         """The engine dies; Docker starts it again by itself."""
@@ -148,7 +148,7 @@ def test_saturation_never_restarts(moods: list[tuple[str, int]]) -> None:
 @settings(max_examples=100, deadline=None)
 @given(st.integers(0, 40), st.sampled_from(["hung", "error"]))
 def test_a_hung_engine_is_noticed_restarted_and_back(looks: int, mood: str) -> None:
-    """Out of traffic within a minute, restarted another minute later."""
+    """Out of traffic within half a minute, restarted a minute later."""
     world = World()
     world.until(Phase.READY, within_s=60)
     for _ in range(looks):
@@ -157,7 +157,7 @@ def test_a_hung_engine_is_noticed_restarted_and_back(looks: int, mood: str) -> N
     world.until(Phase.HUNG, within_s=2 * NOTICED_S)
     hung = world.state.since
     assert hung - hangs <= NOTICED_S
-    world.until(Phase.STARTING, within_s=60 + 15 + 2 * TICK_S)
+    world.until(Phase.STARTING, within_s=60 + 5 + 2 * TICK_S)
     assert len(world.restarts) == 1
     assert world.restarts[0] - hung >= 60
     world.mood = "well"
