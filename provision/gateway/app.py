@@ -163,6 +163,11 @@ class Door:
                 await self._inner(inner, replay(body, receive), relay.send)
         except TimeoutError:
             await relay.break_off()
+        except (
+            Exception
+        ) as error:  # LiteLLM's own: it is no reason to leave a client without answer
+            self._books.raised(id, error)
+            await relay.break_off()
         if relay.begun:
             self._books.answered(id, "broken" if relay.broken else HOSTED)
             if assembler is not None:
@@ -172,7 +177,7 @@ class Door:
 
     async def _look_at(self, id: str, case: _Case, relay: Relay) -> Answer:
         """An answer in one piece, or what no provider gave."""
-        if relay.status == 200:
+        if relay.status == 200 and relay.ended:
             said = json.loads(relay.body)
             if case.asked.path == COMPLETION:
                 said = from_chat(said)

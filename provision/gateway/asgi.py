@@ -127,6 +127,7 @@ class Relay:
         await self._send(start)
 
     async def _body(self, data: bytes, *, more: bool) -> None:
+        self.ended = not more
         if not self.begun:
             self._parts.append(data)
             return
@@ -137,7 +138,6 @@ class Relay:
         data = self._translate(data)
         if self._assembler is not None:
             self._assembler.feed(data)
-        self.ended = not more
         await self._send({"type": "http.response.body", "body": data, "more_body": more})
 
 

@@ -61,6 +61,11 @@ class Books:
         """Who answered."""
         self._open[id].tier = tier
 
+    def raised(self, id: str, error: Exception) -> None:
+        """LiteLLM stumbled. What its providers bill will be heard, or counts at the most."""
+        name = type(error).__name__
+        self._events.say("litellm-raised", id=id, error=name, metrics={"LitellmRaised": 1})
+
     def gave_stale(self, key_name: str) -> None:
         """An old answer was given: no provider was asked, or none answered."""
         self._events.say("stale", key=key_name, metrics={"StaleAnswers": 1})
