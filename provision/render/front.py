@@ -34,6 +34,7 @@ class Places:
     agent_socket: str = f"{RUN}/agent.sock"
     out: str = f"{RUN}/out"
     answers: str = f"{RUN}/answers.sock"
+    counting: str = f"{RUN}/counting"
     access_log: str = "/dev/stdout"
 
 
@@ -199,6 +200,7 @@ def _config(front: FrontSettings, places: Places, **values: Any) -> str:
         agent_socket=places.agent_socket,
         out=places.out,
         answers=places.answers,
+        counting=places.counting,
         access_log=places.access_log,
         **values,
     )

@@ -317,6 +317,7 @@ def places(scratch: Path, port: int) -> Places:
         agent_socket=str(scratch / "agent.sock"),
         out=str(scratch / "out"),
         answers=str(scratch / "answers.sock"),
+        counting=str(scratch / "counting"),
         access_log=str(scratch / "access.log"),
     )
 
