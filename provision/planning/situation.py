@@ -109,6 +109,11 @@ def serves(host: Host, situation: Situation) -> bool:
 
 
 def serving(situation: Situation) -> frozenset[str]:
-    """Names of the hosts that serve; one that can't be seen does while it is called healthy."""
+    """Names of the hosts that serve.
+
+    One of the fleet that nobody asked, or that can't be seen, does while it is called healthy; one
+    that is gone is called so as well, for some seconds.
+    """
     ready = {host.name for host in situation.reachable if serves(host, situation)}
-    return (situation.in_traffic - situation.facts.keys()) | ready
+    unseen = situation.in_traffic - situation.facts.keys()
+    return ready | (unseen if situation.fleet is None else unseen & situation.fleet)

@@ -102,7 +102,7 @@ class TestTheOtherWayRound:
             said = comes_back(left, "deploy", bake=BAKE)
             if "nothing to do" in said.text and left.account.stopped:
                 assert "broke off: `fab deploy --resume` goes on with it" in said.text
-                comes_back(left, "deploy", abort=True)
+                comes_back(left, "deploy", abort=task != "deploy", resume=task == "deploy")
             wrong += told(death, "deploy", said, troubles(left, {stage.new()}))
         assert wrong == []
 

@@ -70,6 +70,14 @@ def test_an_engine_that_just_died_does_not_serve() -> None:
     ]
 
 
+def test_a_host_that_is_gone_does_not_serve() -> None:
+    """The load balancer calls its target healthy until it has missed two checks."""
+    one = {"i-1": fleet().facts["i-1"]}
+    gone = fleet(inventory=Inventory(HOSTS[:1]), facts=one, fleet=frozenset({"i-1"}))
+    with pytest.raises(Refused, match="1 host"):
+        plan_rollback(samples.environment(), BACK, gone, CAREFUL)
+
+
 def test_all_serve_it_already() -> None:
     """Nothing to do; or only `current` lags behind."""
     facts = {host.name: samples.serving(OLD) for host in HOSTS}
