@@ -145,6 +145,16 @@ class Paths:
         return self.run / "agent.sock"
 
     @property
+    def answers(self) -> Path:
+        """Where the front says what it answered, a datagram each."""
+        return self.run / "answers.sock"
+
+    @property
+    def counting(self) -> Path:
+        """An empty file while somebody listens there; the front looks for it."""
+        return self.run / "counting"
+
+    @property
     def maintenance(self) -> Path:
         """There while the host is away on purpose: since, until, why."""
         return self.run / "maintenance.json"
