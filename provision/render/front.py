@@ -69,12 +69,21 @@ def spill(environment: Environment) -> Spill | None:
 
 @dataclass(frozen=True, slots=True)
 class _Error:
-    """An answer of the front itself, in the shape that OpenAI clients understand."""
+    """An answer of the front itself, in the shape that OpenAI clients understand.
+
+    An *early* one is given to requests of which nginx may not know the path.
+    """
 
     status: int
     message: str
     type: str
     code: str
+    early: bool = False
+
+    @property
+    def place(self) -> str:
+        """Where it is given. nginx enters no named location without knowing the request's path."""
+        return "/internal/error_" if self.early else "@error_"
 
     @property
     def body(self) -> dict[str, dict[str, str | None]]:
@@ -82,8 +91,8 @@ class _Error:
         return {"error": fields}
 
 
-def _wrong(status: int, message: str, code: str) -> _Error:
-    return _Error(status, message, "invalid_request_error", code)
+def _wrong(status: int, message: str, code: str, *, early: bool = False) -> _Error:
+    return _Error(status, message, "invalid_request_error", code, early)
 
 
 def _broken(status: int, message: str, code: str) -> _Error:
@@ -93,17 +102,17 @@ def _broken(status: int, message: str, code: str) -> _Error:
 # nginx's own status -> what the client gets. 494 is nginx's word for a head that is too large, 500
 # for a key check that failed.
 _ERRORS = {
-    400: _wrong(400, "The request is malformed.", "bad_request"),
+    400: _wrong(400, "The request is malformed.", "bad_request", early=True),
     401: _wrong(401, "Incorrect API key provided.", "invalid_api_key"),
     404: _wrong(404, "No such path here.", "unknown_url"),
-    405: _wrong(405, "No such method here.", "unknown_method"),
+    405: _wrong(405, "No such method here.", "unknown_method", early=True),
     413: _wrong(413, "The request body is too large.", "request_too_large"),
-    414: _wrong(414, "The URL is too long.", "url_too_long"),
+    414: _wrong(414, "The URL is too long.", "url_too_long", early=True),
     494: _wrong(431, "The request headers are too large.", "headers_too_large"),
     429: _Error(429, "Too many requests with this key.", "requests", "rate_limit_exceeded"),
     500: _broken(503, "Keys can not be checked right now.", "key_check_failed"),
     501: _wrong(501, "No such transfer encoding here.", "unknown_encoding"),
-    505: _wrong(505, "No such version of HTTP here.", "unknown_version"),
+    505: _wrong(505, "No such version of HTTP here.", "unknown_version", early=True),
 }
 _ENGINE_ERRORS = {
     502: _broken(502, "The engine can not be reached.", "engine_unreachable"),
