@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 TIER = "x-llm-tier"
 STALE_AGE = "x-llm-stale-age"
+INPUT_TOKENS, OUTPUT_TOKENS = "x_llm_input_tokens", "x_llm_output_tokens"
 HOSTED, STALE, NOBODY = "hosted", "stale", "none"
 BUSY_S = 5  # Retry-After of what may work in a moment
 
@@ -34,6 +36,16 @@ def whole(status: int, body: Any, tier: str, **headers: str) -> Answer:
     named = tuple((name.replace("_", "-"), value) for name, value in headers.items())
     kind = ("content-type", "application/json")
     return Answer(status, json.dumps(body).encode(), (kind, (TIER, tier), *named))
+
+
+def tokens(said: Mapping[str, Any]) -> dict[str, str]:
+    """Headers that say what a whole answer took: the front's log has them from there."""
+    usage = said.get("usage") or {}
+    counts = {
+        INPUT_TOKENS: usage.get("prompt_tokens"),
+        OUTPUT_TOKENS: usage.get("completion_tokens"),
+    }
+    return {name: str(count) for name, count in counts.items() if isinstance(count, int)}
 
 
 def error(status: int, code: str, message: str, *, retry_after_s: int | None = None) -> Answer:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from provision.gateway import stale
-from provision.gateway.answers import BUSY_S, HOSTED, NOBODY, Answer, Refused, error, whole
+from provision.gateway.answers import BUSY_S, HOSTED, NOBODY, Answer, Refused, error, tokens, whole
 from provision.gateway.asgi import (
     App,
     Receive,
@@ -184,7 +184,7 @@ class Door:
             said["model"] = case.asked.name
             self._books.answered(id, HOSTED)
             self._cupboard.keep(case.place, said)
-            return whole(200, said, HOSTED)
+            return whole(200, said, HOSTED, **tokens(said))
         if relay.status in _CLIENT_S:
             message = f"The hosted API refused the request: {_reason(relay.body)}"
             return error(400, "bad_request", message)
