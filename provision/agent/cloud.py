@@ -18,6 +18,8 @@ from provision.agent.settings import HostSettings
 
 _EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired")
 _SHA256 = "sha256"
+# Seconds to connect, seconds to read, attempts.
+_PATIENCE = {"cloudwatch": (2, 4, 2)}
 
 
 class Cloud:
@@ -121,6 +123,11 @@ class Cloud:
                 ShouldRespectGracePeriod=False,
             )
 
+    def put_metrics(self, namespace: str, data: List[Dict[str, Any]]) -> None:
+        """Hand numbers to CloudWatch. It gives up soon: the next ones are better than these."""
+        with calling(f"write metrics of {namespace}"):
+            self.client("cloudwatch").put_metric_data(Namespace=namespace, MetricData=data)
+
     def enter_traffic(self, instance_id: str) -> None:
         """Put the instance into the environment's target group; no matter if it is there."""
         arn = self._target_group()
@@ -169,14 +176,15 @@ class Cloud:
         import boto3  # a host that is only asked for its status needs no AWS
         from botocore.config import Config
 
+        connect_s, read_s, attempts = _PATIENCE.get(service, (5, 30, 4))
         return boto3.client(  # type: ignore[call-overload]
             service,
             region_name=self._settings.region,
             endpoint_url=self._settings.aws_endpoint_url,
             config=Config(
-                connect_timeout=5,
-                read_timeout=30,
-                retries={"max_attempts": 4, "mode": "standard"},
+                connect_timeout=connect_s,
+                read_timeout=read_s,
+                retries={"max_attempts": attempts, "mode": "standard"},
                 s3={"addressing_style": "path" if self._settings.aws_endpoint_url else "auto"},
                 max_pool_connections=32,
             ),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Dict, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
+_FIRST_TOKENS = "vllm:time_to_first_token_seconds"
 _SAMPLE = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)")
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
@@ -65,13 +66,17 @@ class Served:
 
 @dataclass(frozen=True)
 class Metrics:
-    """What the engine says of itself; None when it did not say. ``steps`` only grows."""
+    """What the engine says of itself; None when it did not say. ``steps`` only grows.
+
+    ``first_tokens`` are its histogram: so many took at most so many seconds.
+    """
 
     running: Optional[int] = None
     waiting: Optional[int] = None
     kv_usage: Optional[float] = None
     steps: Optional[float] = None
     served: Optional[Served] = None
+    first_tokens: Tuple[Tuple[float, float], ...] = ()
 
 
 def parse_metrics(text: str) -> Metrics:
@@ -88,11 +93,34 @@ def parse_metrics(text: str) -> Metrics:
         kv_usage=sums.get("vllm:kv_cache_usage_perc"),
         steps=sums.get("vllm:iteration_tokens_total_count"),
         served=_served(sums),
+        first_tokens=_first_tokens(sums),
     )
+
+
+def first_tokens_since(before: Metrics, now: Metrics) -> List[Tuple[float, int]]:
+    """How many first tokens came meanwhile, by the seconds that they took at most.
+
+    Those that were later than the last bound count as that late. Nothing when the engine started
+    anew in between.
+    """
+    was = dict(before.first_tokens)
+    longest = max((bound for bound, _ in now.first_tokens if math.isfinite(bound)), default=0.0)
+    found: List[Tuple[float, int]] = []
+    less = 0.0
+    for bound, count in now.first_tokens if was else ():
+        more = count - was.get(bound, 0.0)
+        if more < less:
+            return []
+        if more > less:
+            found.append((min(bound, longest), int(more - less)))
+        less = more
+    return found
 
 
 def _name(name: str, labels: str) -> Optional[str]:
     """Under which name a sample is summed up, None for one that nobody needs."""
+    if name == f"{_FIRST_TOKENS}_bucket":
+        return f"{name} {dict(_LABEL.findall(labels)).get('le')}"
     if name.startswith("vllm:request_success_total"):
         return f"{name} {dict(_LABEL.findall(labels)).get('finished_reason')}"
     if name == "http_requests_total":
@@ -103,16 +131,23 @@ def _name(name: str, labels: str) -> Optional[str]:
 
 def _served(sums: Mapping[str, float]) -> Optional[Served]:
     """None for an engine that does not count first tokens: all engines that run do."""
-    if "vllm:time_to_first_token_seconds_count" not in sums:
+    if f"{_FIRST_TOKENS}_count" not in sums:
         return None
     return Served(
         answered=sums.get("http_requests_total 2xx", 0.0),
         failed=sums.get("http_requests_total 5xx", 0.0),
         refused=sums.get("vllm:admission_rejections_total", 0.0),
         broken=sums.get("vllm:request_success_total error", 0.0),
-        first_tokens=sums["vllm:time_to_first_token_seconds_count"],
-        first_tokens_s=sums.get("vllm:time_to_first_token_seconds_sum", 0.0),
+        first_tokens=sums[f"{_FIRST_TOKENS}_count"],
+        first_tokens_s=sums.get(f"{_FIRST_TOKENS}_sum", 0.0),
     )
+
+
+def _first_tokens(sums: Mapping[str, float]) -> Tuple[Tuple[float, float], ...]:
+    """float() reads the ``+Inf`` of the last one."""
+    head = f"{_FIRST_TOKENS}_bucket "
+    found = [(float(name[len(head) :]), n) for name, n in sums.items() if name.startswith(head)]
+    return tuple(sorted(found))
 
 
 def _by_field(one: Served, other: Served, sign: float) -> Served:

@@ -14,6 +14,7 @@ from typing import Callable, Dict, List, Optional, Protocol, Tuple
 from provision.agent import hop
 from provision.agent.docker import Container
 from provision.agent.engine import Engine
+from provision.agent.hearing import Heard
 from provision.agent.host import Host
 from provision.agent.maintenance import Maintenance, Mark
 from provision.agent.out import Out
@@ -45,8 +46,17 @@ class Watched:
 class Replicas:
     """Each attribute is written by one thread, the agent's main one, and whole."""
 
-    def __init__(self, host: Host, *, mark: Callable[[], Optional[Mark]], spawn: Spawn, say: Say):
+    def __init__(
+        self,
+        host: Host,
+        *,
+        mark: Callable[[], Optional[Mark]],
+        hear: Callable[[Heard], None],
+        spawn: Spawn,
+        say: Say,
+    ) -> None:
         self._host, self._mark, self._spawn, self._say = host, mark, spawn, say
+        self._hear = hear
         self._out = Out(host.paths.out)
         self._containers: Optional[Dict[str, Container]] = None
         self._watched: Tuple[Watched, ...] = ()
@@ -62,6 +72,10 @@ class Replicas:
     def engines(self) -> List[Engine]:
         """In their order."""
         return [one.engine for one in self._watched]
+
+    def engine(self, index: int) -> Optional[Engine]:
+        """One of them, None when there is no such engine."""
+        return next((one.engine for one in self._watched if one.watch.index == index), None)
 
     def adopt(self, release: str) -> None:
         """*release* is current from now on. Raises AgentError when it can't be read."""
@@ -98,7 +112,9 @@ class Replicas:
         if seen is None:
             return
         mark = self._mark() or self._away(watch.index)
-        watch.step(seen.get(watch.container), away_since=mark.since if mark else None)
+        heard = watch.step(seen.get(watch.container), away_since=mark.since if mark else None)
+        if heard is not None and mark is None:  # who is away on purpose is nobody's bad news
+            self._hear(heard)
         self.leave_out()
 
     def reports(self) -> List[ReplicaReport]:

@@ -30,7 +30,8 @@ class ReplicaReport:
     """What is known of one replica, that runs from ``release``.
 
     ``start_up`` is seconds by part of its last start; ``away`` and ``changing`` say that somebody
-    works on it; ``known`` that the agent, which may just have started, has found out how it is.
+    works on it; ``known`` that the agent, which may just have started, has found out how it is;
+    ``busy`` that it was full or slow at its last canary. ``container`` is the container's id.
     """
 
     index: int
@@ -48,6 +49,8 @@ class ReplicaReport:
     known: bool = True
     away: Optional[Mark] = None
     changing: bool = False
+    busy: bool = False
+    container: Optional[str] = None
 
     def problem(self, now: float) -> str:
         """Why it is not ready, empty when it is: warm, and a canary answered lately."""

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
 from provision.agent.errors import AgentError
+from provision.agent.hearing import Ears
 from provision.agent.host import Host
 from provision.agent.keys import KeyRing
 from provision.agent.leaving import POLL_S, Leaving
 from provision.agent.maintenance import Maintenance, Mark
+from provision.agent.pages import Pages
 from provision.agent.replacement import POLL_S as JUDGE_S
 from provision.agent.replacement import Replacement
 from provision.agent.replicas import TICK_S, Replicas
@@ -21,6 +23,9 @@ from provision.agent.report import document, may_serve
 from provision.agent.rescue import Rescue
 from provision.agent.server import in_background, key_server, status_server
 from provision.agent.system import read_json
+from provision.agent.telemetry import Ledger
+from provision.agent.telling import Telling
+from provision.agent.traffic import keep_counting, listen
 
 _KEYS_S = 20.0
 
@@ -35,7 +40,14 @@ class Agent:
         self._leaving = Leaving(host, lambda: [one.metrics() for one in self._replicas.engines])
         self._rescue = Rescue(host, self._maintenance, self._say_once)
         self._replacement = Replacement(host)
-        self._replicas = Replicas(host, mark=self._mark, spawn=self._spawn, say=self._say_once)
+        ears = Ears(Ledger())
+        self._replicas = Replicas(
+            host, mark=self._mark, hear=ears.hear, spawn=self._spawn, say=self._say_once
+        )
+        self._telling = Telling(host, self._replicas, ears, away=self._away)
+        self.pages = Pages(
+            host, self._replicas, self._ring, self._telling, deep=self.deep, away=self._away
+        )
         self._problem = ""
         self._said = ""
         self._applied: Mapping[str, float] = {}
@@ -43,11 +55,14 @@ class Agent:
 
     def run(self) -> None:
         """Serve until the process is ended."""
-        in_background(status_server(self.deep, self.status))
+        in_background(status_server(self.pages.health, self.status, self.pages.text))
         in_background(key_server(self._ring, self._host.clock.now, self._host.paths.socket))
         self._spawn(self._sync_keys)
         self._spawn(self._say_goodbye)
         self._spawn(self._judge)
+        self._spawn(self._count_answers)
+        self._spawn(self._telling.watch_gpus)
+        self._spawn(self._telling.run)
         while True:
             self.tick()
             self._host.clock.sleep(TICK_S)
@@ -146,6 +161,10 @@ class Agent:
         now = self._host.clock.now()
         return self._leaving.mark(now) or self._maintenance.mark(now)
 
+    def _away(self) -> bool:
+        """Nobody is to miss this host: it is away on purpose, or a release is being applied."""
+        return self._mark() is not None or self._host.paths.journal.exists()
+
     def _with_boot(self, reason: str) -> str:
         """An engine that is down because the boot failed says little by itself."""
         problem = self._rescue.boot_problem
@@ -165,6 +184,12 @@ class Agent:
 
     def _spawn(self, function: Callable[..., None], *arguments: object) -> None:
         threading.Thread(target=function, args=arguments, daemon=True).start()
+
+    def _count_answers(self) -> None:
+        try:
+            keep_counting(listen(self._host.paths), self._telling.traffic)
+        except AgentError as error:
+            self._say_once(error.reason, hint=error.hint)
 
     def _say_goodbye(self) -> None:
         while True:

@@ -8,16 +8,18 @@ import threading
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Callable, Dict, Optional, Tuple, Type
+from typing import Any, Callable, Dict, Mapping, Optional, Tuple, Type
 
 from provision.agent.errors import AgentError
 from provision.agent.keys import KeyRing
 
 PORT = 8081
+TEXT = "text/plain; version=0.0.4; charset=utf-8"  # as Prometheus wants it
 _SOCKET_S = 10.0
 
-Deep = Callable[[], Tuple[bool, str]]
+Health = Callable[[], Mapping[str, Any]]
 Status = Callable[[], Dict[str, Any]]
+Text = Callable[[str], Optional[Tuple[int, str]]]
 
 
 class _Quiet(BaseHTTPRequestHandler):
@@ -35,11 +37,14 @@ class _Quiet(BaseHTTPRequestHandler):
 
     def _say(self, status: int, body: Optional[Any] = None, **headers: str) -> None:
         data = b"" if body is None else (json.dumps(body) + "\n").encode()
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        self._send(status, data, headers)
+
+    def _send(self, status: int, data: bytes, headers: Mapping[str, str]) -> None:
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name.replace("_", "-"), value)
-        if body is not None:
-            self.send_header("Content-Type", "application/json")
         if status != 204:
             self.send_header("Content-Length", str(len(data)))
         self.end_headers()
@@ -47,19 +52,31 @@ class _Quiet(BaseHTTPRequestHandler):
             self.wfile.write(data)
 
 
-def status_server(deep: Deep, status: Status, *, port: int = PORT) -> ThreadingHTTPServer:
-    """Serve ``/healthz/deep`` (200 or 503, with the reason) and ``/status`` on every address."""
+def status_server(
+    health: Health, status: Status, text: Text, *, port: int = PORT
+) -> ThreadingHTTPServer:
+    """Serve ``/healthz/deep`` (200 or 503, with the reason) and ``/status`` on every address.
+
+    *text* knows the pages for machines that read no JSON, each with its status; None: no such page.
+    """
 
     class Handler(_Quiet):
         def do_GET(self) -> None:
             path = self.path.partition("?")[0]
             if path == "/healthz/deep":
-                ready, reason = deep()
-                self._say(200 if ready else 503, {"ready": ready, "reason": reason})
+                body = health()
+                self._say(200 if body["ready"] else 503, body)
             elif path == "/status":
                 self._say(200, status())
             else:
-                self._say(404, {"error": "there is /healthz/deep and /status"})
+                self._page(path)
+
+        def _page(self, path: str) -> None:
+            page = text(path)
+            if page is None:
+                self._say(404, {"error": "there is /healthz/deep, /status and /metrics"})
+            else:
+                self._send(page[0], page[1].encode(), {"Content-Type": TEXT})
 
         do_HEAD = do_GET
 

@@ -159,7 +159,8 @@ class AgentSettings:
 
     Only engines of the same *layout* (model, number of engines, GPUs) can be compared. A host that
     is beyond repair for *replace_after_s* is replaced (None: never); it needs *gpus* of them. Where
-    the front *leaves_out* engines, the host serves with those that are left.
+    the front *leaves_out* engines, the host serves with those that are left. *tiers* are those that
+    may answer its clients.
     """
 
     model: str
@@ -171,6 +172,7 @@ class AgentSettings:
     layout: str = ""
     gpus: int = 0
     leaves_out: bool = False
+    tiers: Tuple[str, ...] = ("primary",)
     replace_after_s: Optional[float] = None
     keys_secret: str = ""
     ready_timeout_s: float = 1200.0
@@ -194,6 +196,7 @@ class AgentSettings:
                 layout=document.get("layout", ""),
                 gpus=int(document.get("gpus", 0)),
                 leaves_out=bool(document.get("leaves_out", False)),
+                tiers=tuple(document.get("tiers", ("primary",))),
                 replace_after_s=_seconds(document.get("replace_after_s")),
                 keys_secret=document.get("keys_secret", ""),
                 ready_timeout_s=float(document.get("ready_timeout_s", 1200)),

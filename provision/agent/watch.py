@@ -11,6 +11,7 @@ from provision.agent.docker import Container, Docker
 from provision.agent.engine import Engine, Verdict
 from provision.agent.errors import AgentError
 from provision.agent.events import Clock, Events
+from provision.agent.hearing import Heard
 from provision.agent.last_good import LastGood, Proof, limit
 from provision.agent.metrics import Metrics
 from provision.agent.paths import Paths
@@ -58,16 +59,20 @@ class Watch:
         self._container: Optional[Container] = None
         self._log: List[str] = []
         self._pending = Observation()
+        self._heard: Optional[Heard] = None
+        self._busy = False
         self._loading_seen = ""
         self._known = False
 
-    def step(self, container: Optional[Container], *, away_since: Optional[float] = None) -> None:
+    def step(
+        self, container: Optional[Container], *, away_since: Optional[float] = None
+    ) -> Optional[Heard]:
         """Look at *container*, decide, and carry out what was decided (a warm-up takes long).
 
         An engine that ran before the host was taken away (*away_since*) is being emptied: it gets
-        no canary, which nobody could tell from a client's request.
+        no canary, which nobody could tell from a client's request. What came of one is returned.
         """
-        before = self._state
+        before, self._heard = self._state, None
         seen = self._observe(container)
         self._state, actions = decide(before, seen, self._settings, self._clock.now())
         self._container, self._pending = container, Observation()
@@ -87,6 +92,7 @@ class Watch:
         for action in actions:
             if not (emptied and action is Action.CANARY):
                 self._act(action)
+        return self._heard
 
     def report(self) -> ReplicaReport:
         """What there is to tell of this replica now."""
@@ -105,11 +111,14 @@ class Watch:
             log=tuple(self._log),
             first_token_s=self._first_token_s,
             known=self._known,
+            busy=self._busy,
+            container=container.id if container else None,
         )
 
     def _forget(self) -> None:
         """Another start: what was measured of the one before says nothing of it."""
         self._window.clear()
+        self._busy = False
         self._first_token_s = None
         self._metrics = Metrics()
 
@@ -164,6 +173,9 @@ class Watch:
             self._settings.canary.deadline_s, self._metrics.steps
         )
         self._pending = replace(self._pending, canary=verdict)
+        self._busy = verdict.busy
+        now, started_at = self._clock.now(), self._state.started_at
+        self._heard = Heard(self.index, now, started_at, verdict, self._metrics)
 
     def _look_at_metrics(self) -> None:
         self._metrics = self._engine.metrics()

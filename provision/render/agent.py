@@ -30,6 +30,7 @@ def agent_config(
         "gpus": sum(len(one.gpus) for one in replicas),
         # The front of a single engine asks the gateway instead, if it may.
         "leaves_out": len(replicas) > 1 or spill(environment) is not None,
+        "tiers": tiers(environment),
         "replicas": [{"index": one.index, "port": one.port} for one in replicas],
         "ready_timeout_s": health.ready_timeout_s,
         "warmup": {
@@ -52,6 +53,13 @@ def agent_config(
         "keys_secret": f"{environment.secret_root}/client-keys",
     }
     return json.dumps(document, indent=2) + "\n"
+
+
+def tiers(environment: Environment) -> list[str]:
+    """Who may answer clients of a host, as ``x-llm-tier`` has it."""
+    if spill(environment) is None:
+        return ["primary"]
+    return ["primary", "hosted", *(["stale"] if environment.fallback.stale_answers else [])]
 
 
 def layout(model: Model, replicas: Sequence[Replica]) -> str:

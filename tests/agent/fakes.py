@@ -198,6 +198,7 @@ class EngineBehaviour:
     ending: str | None = "length"
     tokens: int | None = 4
     served: dict[str, float] = field(default_factory=dict)
+    first_tokens: dict[float, float] = field(default_factory=dict)  # of the histogram
     headers: dict[str, str] = field(default_factory=dict)
     steps: int = 0
     steps_move: bool = True
@@ -252,6 +253,15 @@ def _usage(behaviour: EngineBehaviour) -> dict[str, Any]:
     return {"usage": {"prompt_tokens": 9, "completion_tokens": behaviour.tokens}}
 
 
+def _histogram(first_tokens: dict[float, float]) -> str:
+    name = "vllm:time_to_first_token_seconds_bucket"
+    return "".join(
+        f'{name}{{engine="0",le="{"+Inf" if bound == float("inf") else bound}",'
+        f'model_name="mistral-7b"}} {count}\n'
+        for bound, count in first_tokens.items()
+    )
+
+
 @contextmanager
 def stub_engine(behaviour: EngineBehaviour) -> Iterator[int]:
     """An engine's HTTP face on loopback; yields its port."""
@@ -265,7 +275,8 @@ def stub_engine(behaviour: EngineBehaviour) -> Iterator[int]:
         def do_GET(self) -> None:
             if self.path == "/metrics":
                 served = {name: behaviour.served.get(name, 0.0) for name in COUNTERS}
-                self._say(200, METRICS.format(steps=behaviour.steps, **served))
+                text = METRICS.format(steps=behaviour.steps, **served)
+                self._say(200, text + _histogram(behaviour.first_tokens))
             else:
                 self._say(200 if behaviour.healthy else 503, "")
 

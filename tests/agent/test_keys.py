@@ -187,20 +187,27 @@ class TestAuth:
 
 class TestStatusServer:
     def test_deep_health_and_status(self) -> None:
-        """200 or 503 with the reason; the document; 404 for the rest."""
-        answers = [(True, ""), (False, "replica 0 is warming")]
-        server = status_server(lambda: answers.pop(0), lambda: {"state": "ready"}, port=0)
+        """200 or 503 with the reason; the document; a page of text; 404 for the rest."""
+        well = {"ready": True, "reason": "", "condition": "ok"}
+        ill = {"ready": False, "reason": "replica 0 is warming", "condition": "starting"}
+        answers, pages = [well, ill], {"/metrics": (200, "1"), "/metrics/engine/0": (503, "2")}
+        server = status_server(
+            lambda: answers.pop(0), lambda: {"state": "ready"}, pages.get, port=0
+        )
         in_background(server)
         port = server.server_address[1]
         said = [
-            _get(int(port), path) for path in ("/healthz/deep", "/healthz/deep?x=1", "/status", "/")
+            _get(int(port), path)
+            for path in ("/healthz/deep", "/healthz/deep?x=1", "/status", *pages, "/")
         ]
         stop_listening(server)
         assert said == [
-            (200, {"ready": True, "reason": ""}),
-            (503, {"ready": False, "reason": "replica 0 is warming"}),
+            (200, well),
+            (503, ill),
             (200, {"state": "ready"}),
-            (404, {"error": "there is /healthz/deep and /status"}),
+            (200, 1),
+            (503, 2),
+            (404, {"error": "there is /healthz/deep, /status and /metrics"}),
         ]
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provision.agent.metrics import Metrics, Served, parse_metrics
+from provision.agent.metrics import Metrics, Served, first_tokens_since, parse_metrics
 from tests.agent.fakes import COUNTERS, METRICS
 
 NUMBERS = dict(zip(COUNTERS, (40.0, 9.0, 6.0, 1.0, 41.0, 8.2), strict=True))
@@ -69,3 +71,42 @@ def test_no_first_token_has_no_mean() -> None:
     """Unknown, not 0."""
     assert Served().mean_first_token_s is None
     assert Served(first_tokens=4, first_tokens_s=2.0).mean_first_token_s == 0.5
+
+
+BOUNDS = (0.1, 0.5, 2.5, math.inf)
+LATE = st.lists(st.integers(0, 50), min_size=len(BOUNDS), max_size=len(BOUNDS))
+
+
+def histogram(late: list[int]) -> Metrics:
+    """As an engine shows it: each bucket holds those before it as well."""
+    lines, total = [], 0
+    for bound, count in zip(BOUNDS, late, strict=True):
+        total += count
+        le = "+Inf" if math.isinf(bound) else str(bound)
+        name = "vllm:time_to_first_token_seconds_bucket"
+        lines.append(f'{name}{{engine="0",le="{le}",model_name="m"}} {float(total)}\n')
+    return parse_metrics("".join(lines))
+
+
+class TestFirstTokens:
+    @given(LATE, LATE)
+    def test_each_comes_once_in_the_bucket_it_came_in(
+        self, before: list[int], more: list[int]
+    ) -> None:
+        """Those beyond the last bound as that late."""
+        after = [a + b for a, b in zip(before, more, strict=True)]
+        found = first_tokens_since(histogram(before), histogram(after))
+        bounds = (*BOUNDS[:-1], BOUNDS[-2])
+        assert found == [(b, n) for b, n in zip(bounds, more, strict=True) if n]
+
+    def test_of_several_cores_they_are_added(self) -> None:
+        """Data parallel engines report once each."""
+        name = "vllm:time_to_first_token_seconds_bucket"
+        text = "".join(f'{name}{{engine="{core}",le="0.5"}} {core + 2}\n' for core in (0, 1))
+        assert parse_metrics(text).first_tokens == ((0.5, 5.0),)
+
+    def test_another_start_says_nothing_of_this_one(self) -> None:
+        """Counters that fell, or that nobody had seen before."""
+        assert first_tokens_since(histogram([5, 0, 0, 0]), histogram([3, 0, 0, 0])) == []
+        assert first_tokens_since(histogram([0, 5, 0, 0]), histogram([5, 0, 0, 0])) == []
+        assert first_tokens_since(Metrics(), histogram([3, 0, 0, 0])) == []

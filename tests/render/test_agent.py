@@ -90,6 +90,24 @@ def test_with_a_gateway_the_front_leaves_out_its_only_engine_too(spill: bool, to
     assert ("gateway.llm-fleet-prod.internal:8000" in text(rendered, "nginx.conf")) is told
 
 
+@pytest.mark.parametrize(
+    ("fallback", "tiers"),
+    [
+        (FallbackSettings(), ("primary",)),
+        (FallbackSettings(providers=("openai/gpt-4o-mini",), spill=False), ("primary",)),
+        (FallbackSettings(providers=("openai/gpt-4o-mini",)), ("primary", "hosted")),
+        (
+            FallbackSettings(providers=("openai/gpt-4o-mini",), stale_answers=True),
+            ("primary", "hosted", "stale"),
+        ),
+    ],
+)
+def test_the_agent_knows_who_may_answer(fallback: FallbackSettings, tiers: tuple[str, ...]) -> None:
+    """It tells CloudWatch of each, also when the number is 0."""
+    rendered = render(replace(environment("prod"), fallback=fallback))
+    assert AgentSettings.parse(json.loads(text(rendered, "agent.json"))).tiers == tiers
+
+
 @pytest.mark.parametrize(("chat", "asked"), [(True, True), (None, True), (False, False)])
 def test_a_model_is_asked_the_way_its_clients_ask(chat: bool | None, asked: bool) -> None:
     """A base model has no chat template; one of which nobody knows is taken for a chat model."""
