@@ -27,13 +27,14 @@ demo: rehearsal-setup
 
 test-setup: rehearsal-setup
 	@$(VENV)/bin/python -m rehearsal.machine tests/machine_packages.txt
+	@$(VENV)/bin/python -m rehearsal.gateway >/dev/null
 
 test: test-setup
 	@$(VENV)/bin/pytest -q -m "not soak"
 
 # The long proofs, under an hour: the machine must have nothing else to do.
 soak: test-setup
-	@$(VENV)/bin/pytest -q -m soak; code=$$?; cat ~/.cache/llm-fleet/soak.txt; exit $$code
+	@$(VENV)/bin/pytest -q -s -m soak; code=$$?; cat ~/.cache/llm-fleet/soak.txt; exit $$code
 
 check: setup
 	@$(VENV)/bin/ruff format --check .
@@ -49,3 +50,5 @@ lock: setup
 	@$(PIP) install --quiet --quiet uv
 	@$(VENV)/bin/uv pip compile pyproject.toml --extra infra --extra rehearsal --extra dev \
 	  --no-emit-index-url --quiet --output-file requirements.lock
+	@$(VENV)/bin/uv pip compile --group gateway --universal --python-version 3.11 --generate-hashes \
+	  --only-binary :all: --no-emit-index-url --quiet --output-file requirements-gateway.lock

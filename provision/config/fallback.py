@@ -55,7 +55,7 @@ class FallbackSettings:
     timeout_s: int = 60
     first_byte_s: int = 10
     allowed_fails: int = 1
-    cooldown_s: int = 30
+    cooldown_s: int = 120
     stale_answers: bool = False
     stale_max_age_h: int = 24
     tasks: int = 2

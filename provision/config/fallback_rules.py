@@ -56,7 +56,7 @@ RULES: dict[str, Rule] = {
     "fallback.unknown_allowance_usd": between(0, 10_000, "US dollars"),
     "fallback.timeout_s": between(1, 3600, "seconds"),
     "fallback.first_byte_s": between(1, 600, "seconds"),
-    "fallback.allowed_fails": between(0, 100, "failures a minute"),
+    "fallback.allowed_fails": between(0, 100, "failures"),
     "fallback.cooldown_s": between(1, 3600, "seconds"),
     "fallback.stale_max_age_h": between(1, 720, "hours"),
     "fallback.tasks": between(1, 20, "tasks"),
@@ -144,6 +144,15 @@ def _times(env: Environment) -> Iterator[Problem]:
             "fallback.first_byte_s",
             f"{fallback.first_byte_s} is more than fallback.timeout_s, {fallback.timeout_s}",
         )
+    # LiteLLM forgets a failure after the cooldown: of silent providers there must be enough in it.
+    silence = fallback.allowed_fails * fallback.timeout_s
+    if fallback.cooldown_s <= silence:
+        yield Problem(
+            "fallback.cooldown_s",
+            f"{fallback.cooldown_s} s is not more than {silence} s (allowed_fails x timeout_s): a"
+            " silent provider would be asked again and again",
+            "a longer cooldown, or a shorter fallback.timeout_s",
+        )
     patience = chain(env.engine).front_read_s
     longest = len(fallback.providers) * fallback.timeout_s
     if longest > patience:
@@ -202,6 +211,8 @@ RELATIONS = (
             "fallback.providers",
             "fallback.timeout_s",
             "fallback.first_byte_s",
+            "fallback.allowed_fails",
+            "fallback.cooldown_s",
             "engine.longest_generation_s",
         ),
         _times,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from provision.gateway.asgi import App
 from provision.gateway.meter import Meter
@@ -39,5 +40,22 @@ def load(
 
     litellm.suppress_debug_info = True
     litellm.callbacks.append(meter)
+    meter.on_broken_stream = _counts_as_failure
     application: App = app
     return application
+
+
+def _counts_as_failure(kwargs: dict[str, Any]) -> None:
+    """A provider that broke a stream off has failed.
+
+    LiteLLM (1.108) gets an exception without a status for it, and does not count it: such a
+    provider would never be left alone.
+    """
+    import litellm
+    from litellm.proxy import proxy_server
+
+    error = litellm.ServiceUnavailableError(
+        message="the stream broke off", llm_provider="", model=str(kwargs.get("model"))
+    )
+    told = {**kwargs, "exception": error}
+    proxy_server.llm_router.deployment_callback_on_failure(told, None, None, None)

@@ -7,13 +7,13 @@ come), the failure event also for one that its provider broke off.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from litellm.integrations.custom_logger import CustomLogger
 
+from provision.gateway import failure
 from provision.gateway.events import Events
-from provision.gateway.failure import may_bill
 from provision.gateway.ledger import Ledger
 from provision.gateway.money import Tokens
 
@@ -25,6 +25,7 @@ class Meter(CustomLogger):  # type: ignore[misc]  # LiteLLM is only where it run
         super().__init__()
         self._ledger = ledger
         self._events = events
+        self.on_broken_stream: Callable[[dict[str, Any]], None] = lambda _: None
 
     async def async_pre_call_deployment_hook(
         self, kwargs: dict[str, Any], call_type: Any
@@ -42,20 +43,12 @@ class Meter(CustomLogger):  # type: ignore[misc]  # LiteLLM is only where it run
     ) -> None:
         """A provider gave no answer, or an error."""
         id, provider = _whose(request_data)
-        billed = may_bill(exception)
+        billed = failure.may_bill(exception)
         if billed:
             self._ledger.unknown(id, provider)
         else:
             self._ledger.billed(id, provider, Tokens())
-        self._events.say(
-            "provider-failed",
-            id=id,
-            provider=provider,
-            error=type(exception).__name__,
-            status=getattr(exception, "status_code", None),
-            may_bill=billed,
-            metrics={"ProviderFailed": 1},
-        )
+        self._say_failed(id, provider, exception, may_bill=billed)
 
     async def async_log_success_event(
         self, kwargs: dict[str, Any], response_obj: Any, start_time: Any, end_time: Any
@@ -79,7 +72,21 @@ class Meter(CustomLogger):  # type: ignore[misc]  # LiteLLM is only where it run
         said = kwargs.get("standard_logging_object") or {}
         tokens = Tokens(said.get("prompt_tokens") or 0, said.get("completion_tokens") or 0)
         if tokens != Tokens():
-            self._ledger.billed(*_attempt(kwargs), tokens)
+            id, provider = _attempt(kwargs)
+            self._ledger.billed(id, provider, tokens)
+            self._say_failed(id, provider, kwargs.get("exception"), may_bill=True)
+            self.on_broken_stream(kwargs)
+
+    def _say_failed(self, id: str, provider: str, error: object, *, may_bill: bool) -> None:
+        self._events.say(
+            "provider-failed",
+            id=id,
+            provider=provider,
+            error=type(error).__name__,
+            status=getattr(error, "status_code", None),
+            may_bill=may_bill,
+            metrics={"ProviderFailed": 1},
+        )
 
 
 def _whose(kwargs: Mapping[str, Any]) -> tuple[str, str]:

@@ -213,7 +213,8 @@ def run(cell: Cell, standing: Standing, requests: int) -> Row:
         settled=settled,
         guessed=sum(event.get("guessed_micro_usd", 0) for event in news),
     )
-    time.sleep(standing.environment.fallback.cooldown_s + COOLED_S)
+    if cell.a is None or cell.a.fault is not Fault.NONE:
+        time.sleep(standing.environment.fallback.cooldown_s + COOLED_S)
     return row
 
 

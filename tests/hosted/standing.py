@@ -46,7 +46,7 @@ FALLBACK = FallbackSettings(
     timeout_s=2,
     first_byte_s=1,
     allowed_fails=1,
-    cooldown_s=1,
+    cooldown_s=3,
     stale_answers=True,
     when_spend_unknown=WhenSpendUnknown.CLOSED,
 )

@@ -94,7 +94,7 @@ def test_litellm_is_told_who_is_asked_in_which_order() -> None:
             "num_retries": 0,
             "fallbacks": [{"mistral-7b": ["mistral-7b, 2"]}],
             "allowed_fails": 1,
-            "cooldown_time": 30,
+            "cooldown_time": 120,
             "disable_cooldowns": False,
             "redis_url": "redis://cache.internal:6379",
         },
