@@ -195,7 +195,7 @@ class PaperHost:
         self.mark = None
 
     def _dies(self, engine: Engine) -> None:
-        if self.engine is engine:
+        if self.engine is engine and engine.fate is Fate.SHORT_LIVED:
             self.engine_crashes()
 
     def _held_mark(self) -> Mark | None:

@@ -191,13 +191,7 @@ class Fleet(RuleBasedStateMachine):
         world = self.world
         for turn in self.turns.values():
             turn.is_killed()
-        if world.s3_away:
-            world.s3_comes_back()
-        for host in list(world.hosts.values()):
-            host.disk_full = False
-            host.ssh = host.on
-            if not host.on:
-                host.power_on()
+        world.cure()
         world.time.run(_LONGEST_S)
         self.settled()
         assert wrongs(world) == []

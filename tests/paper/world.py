@@ -145,6 +145,18 @@ class World:
         for call in S3_CALLS:
             self.account.failures.pop(call, None)
 
+    def cure(self) -> None:
+        """All faults end: engines live, lines are mended, there is space, power and S3."""
+        if self.s3_away:
+            self.s3_comes_back()
+        self.fates.clear()
+        for host in list(self.hosts.values()):
+            host.disk_full, host.ssh = False, host.on
+            if host.engine is not None:
+                host.engine.fate = Fate.FINE
+            if not host.on:
+                host.power_on()
+
     def befalls(self, name: str) -> PaperHost:
         """Something befalls a host: what it loses is nobody's fault."""
         self.faulty.add(name)
