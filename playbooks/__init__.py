@@ -2,7 +2,7 @@
 
 from invoke.collection import Collection
 
-from playbooks import config, cost, keys, lock
+from playbooks import config, cost, fallback, keys, lock
 from playbooks.benchmark import benchmark
 from playbooks.deploy import deploy
 from playbooks.doctor import doctor
@@ -35,5 +35,6 @@ ns = Collection(
 )
 ns.add_collection(config.ns)
 ns.add_collection(cost.ns)
+ns.add_collection(fallback.ns)
 ns.add_collection(keys.ns)
 ns.add_collection(lock.ns)

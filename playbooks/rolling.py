@@ -59,6 +59,7 @@ def carry_out(session: Session, plan: Plan) -> Outcome:
         http=session.http,
         cloud=session.cloud,
         clock=session.clock,
+        board=session.board if session.environment.fallback.exists else None,
         listener=lambda event: progress(line(event)),
     )
     if session.work is None:

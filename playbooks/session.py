@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from playbooks.choice import choose
 from provision.config.environment import Environment
+from provision.errors import Refused
 
 if TYPE_CHECKING:
     from provision.connectors.protocols import Clock, Cloud, Http, Shell
+    from provision.connectors.switchboard import Switchboard
     from provision.executor.locked import Work
 
 
@@ -32,6 +34,7 @@ class Session:
     _clock: Clock | None = None
     work: Work | None = None
     folder: Path | None = None  # of the environment's file; None: of none
+    _board: Switchboard | None = None
 
     @classmethod
     def open(cls, env: str | None) -> Session:
@@ -67,6 +70,20 @@ class Session:
 
             self._http = HttpxHttp()
         return self._http
+
+    @property
+    def board(self) -> Switchboard:
+        """The fallback's levers. Raises Refused where the environment has no fallback."""
+        if not self.environment.fallback.exists:
+            raise Refused(
+                f"{self.environment.name} has no fallback",
+                hint="name hosted APIs in fallback.providers, then `pulumi up`: docs/gateway.md",
+            )
+        if self._board is None:
+            from provision.connectors.switchboard import AwsSwitchboard
+
+            self._board = AwsSwitchboard(self.environment)
+        return self._board
 
     @property
     def clock(self) -> Clock:

@@ -11,10 +11,12 @@ from typing import Any
 from provision.commands import host_program
 from provision.commands.command import Command
 from provision.connectors.protocols import Clock, Cloud, Http, Shell, TemporaryKeys
+from provision.connectors.switchboard import Switchboard
 from provision.errors import HostError, KeysExpired, NotReady
 from provision.executor.calls import call_of
 from provision.executor.host_program import Say, follow
 from provision.executor.leases import Leases
+from provision.executor.levers import Levers
 from provision.executor.replaced import replacing
 from provision.executor.service import Traffic, ask, key_to_ask_with
 from provision.facts.inventory import Host
@@ -42,6 +44,7 @@ from provision.planning.actions import (
     WaitReady,
     WaitReplaced,
 )
+from provision.planning.levers import Linger, PutWish, WaitShare
 from provision.planning.plan import Step
 from provision.planning.release import CURRENT, MANIFEST, Release, current_document
 from provision.secret import Secret
@@ -61,28 +64,41 @@ class Did:
 
 def changes(step: Step) -> bool:
     """Whether the step changes something; the others only wait and may be cut at any time."""
-    return not isinstance(
-        step.action,
-        WaitReady | WaitInTraffic | AskFront | AskThroughLoadBalancer | Bake | WaitReplaced,
-    )
+    return not isinstance(step.action, _ONLY_WAITS)
+
+
+_ONLY_WAITS = (
+    *(WaitReady, WaitInTraffic, AskFront, AskThroughLoadBalancer, Bake, WaitReplaced),
+    *(WaitShare, Linger),
+)
 
 
 class Actions:
     """Carries out single steps; safe from many threads."""
 
     def __init__(
-        self, *, shell: Shell, http: Http, cloud: Cloud, clock: Clock, stopped: Callable[[], bool]
+        self,
+        *,
+        shell: Shell,
+        http: Http,
+        cloud: Cloud,
+        clock: Clock,
+        stopped: Callable[[], bool],
+        board: Switchboard | None = None,
     ) -> None:
         self._shell, self._http, self._cloud, self._clock = shell, http, cloud, clock
         self._stopped = stopped
         self._traffic = Traffic(cloud, clock)
         self._leases = Leases(shell)
+        self._levers = Levers(board=board, cloud=cloud, clock=clock, stopped=stopped)
 
     def carry_out(self, step: Step, say: Say) -> Did:
         """Do *step*, telling *say* about its progress. Raises FleetError when it fails."""
         if isinstance(step.action, TerminateHost | WaitReplaced):
             cloud, clock, stopped = self._cloud, self._clock, self._stopped
             return Did(replacing(step, cloud=cloud, clock=clock, stopped=stopped, say=say))
+        if isinstance(step.action, PutWish | WaitShare | Linger):
+            return Did(self._levers.pull(step.action, say))
         if step.host is None:
             return self._on_environment(step)
         return self._on_host(step, step.host, say)

@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from provision.commands.command import Command
 from provision.connectors.protocols import Clock, Cloud, Http, Shell
+from provision.connectors.switchboard import Switchboard
 from provision.errors import FleetError, HostUnreachable, LockLost, PlanError
 from provision.executor.actions import Actions, Did, changes
 from provision.executor.fenced import FencedShell
@@ -36,6 +37,7 @@ class Executor:
         http: Http,
         cloud: Cloud,
         clock: Clock,
+        board: Switchboard | None = None,
         listener: Listener = lambda _: None,
     ) -> None:
         self._shell, self._clock = FencedShell(shell), clock
@@ -48,7 +50,12 @@ class Executor:
         self._journal: Journal | None = None
         self._changing: set[str] = set()
         self._actions = Actions(
-            shell=self._shell, http=http, cloud=cloud, clock=clock, stopped=self._stop.is_set
+            shell=self._shell,
+            http=http,
+            cloud=cloud,
+            clock=clock,
+            stopped=self._stop.is_set,
+            board=board,
         )
 
     def execute(self, plan: Plan, journal: Journal | None = None) -> Outcome:

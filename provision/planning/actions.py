@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from provision.commands.command import Command
+from provision.planning.levers import Linger, PutWish, WaitShare
 from provision.planning.release import Release
 from provision.secret import Secret
 
@@ -265,6 +266,9 @@ Action = (
     | EnterTraffic
     | Bake
     | AskThroughLoadBalancer
+    | PutWish
+    | WaitShare
+    | Linger
     | TerminateHost
     | WaitReplaced
     | SetCurrent
