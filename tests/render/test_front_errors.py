@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 
 import pytest
 
-from provision.config.environment import FrontSettings
-from provision.render.front import Spill
+from provision.config.environment import EngineSettings, FrontSettings
+from provision.config.timeouts import chain
+from provision.render.front import Spill, gateway_config, nginx_config
+from tests.render.releases import ROOT
 from tests.render.stubs import ANNA, Front, running_front, running_task
 
 KEY = f"Authorization: Bearer {ANNA}\r\n"
@@ -126,3 +129,15 @@ def test_nginx_has_nothing_to_complain_of_but_its_clients(front: Front) -> None:
         ask(front, head, more)
     lines = front.complaints.splitlines()
     assert [line for line in lines if "client " not in line.partition("*")[2][:60]] == []
+
+
+def test_the_page_for_clients_names_every_code() -> None:
+    """Of each kind of front, as it is rendered."""
+    links, page = chain(EngineSettings()), (ROOT / "docs" / "front.md").read_text()
+    texts = [
+        nginx_config(SMALL, engines=["127.0.0.1:1"], chain=links, spill=Spill("gateway:1")),
+        gateway_config(SMALL, chain=links),
+    ]
+    codes = {code for text in texts for code in re.findall(r'"code": "(\w+)"', text)}
+    assert {"local_only", "nobody_answers", "gateway_timeout"} <= codes
+    assert {code for code in codes if f"`{code}`" not in page} == set()
