@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 import pulumi_aws.cloudwatch as cloudwatch
 import pulumi_aws.sns as sns
 from pulumi import Input, Output, ResourceOptions
 
-from infra.alarms import Alarm, Subject, alarms
+from infra.alarms import alarms, switch_alarms
 from infra.dashboard import Shown, dashboard_body
-from infra.names import log_group_name
+from infra.names import log_group_name, metric_namespace
+from infra.series import NAMESPACES, Alarm, Series, Subject
 from provision.config.environment import Environment
-
-_NAMESPACE = {
-    Subject.LOAD_BALANCER: "AWS/ApplicationELB",
-    Subject.PRIMARY: "AWS/ApplicationELB",
-    Subject.FLEET: "AWS/AutoScaling",
-}
 
 
 @dataclass(frozen=True)
 class ObservabilityArgs:
-    """What is looked at."""
+    """What is looked at, and the switch's function, which its own alarms call (None: nobody)."""
 
     environment: Environment
     key_arn: Output[str]
@@ -31,10 +27,15 @@ class ObservabilityArgs:
     primary_suffix: Output[str]
     fallback_suffix: Output[str]
     asg_name: Output[str]
+    switch_arn: Output[str] | None = None
 
 
 class Observability(pulumi.ComponentResource):
-    """One log group, one topic, the alarms of :mod:`infra.alarms`, one dashboard."""
+    """One log group, one topic, the alarms of :mod:`infra.alarms`, one dashboard.
+
+    People hear of an alarm and of its end. The switch is called for an alarm only: that one went
+    OK says nothing of a fleet without traffic.
+    """
 
     log_group: Output[str]
     topic_arn: Output[str]
@@ -48,7 +49,11 @@ class Observability(pulumi.ComponentResource):
         self.log_group = self._logs()
         self.topic_arn = self._topic()
         for alarm in alarms(args.environment):
-            self._alarm(alarm)
+            self._alarm(alarm, called=[self.topic_arn], told_of_end=[self.topic_arn])
+        calls = [args.switch_arn] if args.switch_arn is not None else []
+        for role in switch_alarms(args.environment).values():
+            for alarm in role:
+                self._alarm(alarm, called=calls, told_of_end=[])
         self._dashboard()
         self.register_outputs({})
 
@@ -82,36 +87,71 @@ class Observability(pulumi.ComponentResource):
             )
         return topic.arn
 
-    def _alarm(self, alarm: Alarm) -> None:
-        percentile = alarm.statistic.startswith("p")
+    def _alarm(
+        self, alarm: Alarm, *, called: list[Output[str]], told_of_end: list[Output[str]]
+    ) -> None:
+        looks_at = self._formula(alarm) if alarm.expression else self._single(alarm)
         cloudwatch.MetricAlarm(
             f"{self._name}-{alarm.name}",
             name=f"{self._prefix}-{alarm.name}",
             alarm_description=alarm.description,
-            namespace=_NAMESPACE[alarm.subject],
-            metric_name=alarm.metric,
-            dimensions=self._dimensions(alarm.subject),
-            statistic=None if percentile else alarm.statistic,
-            extended_statistic=alarm.statistic if percentile else None,
             comparison_operator=alarm.comparison,
             threshold=alarm.threshold,
-            period=60,
-            evaluation_periods=alarm.minutes,
+            evaluation_periods=alarm.periods,
             datapoints_to_alarm=alarm.datapoints,
             treat_missing_data=alarm.missing,
-            alarm_actions=[self.topic_arn],
-            ok_actions=[self.topic_arn],
+            alarm_actions=called,
+            ok_actions=told_of_end,
             tags={"Name": f"{self._prefix}-{alarm.name}"},
             opts=ResourceOptions(parent=self),
+            **looks_at,
         )
 
+    def _single(self, alarm: Alarm) -> dict[str, Any]:
+        (series,) = alarm.series
+        percentile = series.statistic.startswith("p")
+        return {
+            "namespace": self._namespace(series),
+            "metric_name": series.metric,
+            "dimensions": self._dimensions(series.subject),
+            "statistic": None if percentile else series.statistic,
+            "extended_statistic": series.statistic if percentile else None,
+            "period": alarm.period_s,
+        }
+
+    def _formula(self, alarm: Alarm) -> dict[str, Any]:
+        queries = [
+            cloudwatch.MetricAlarmMetricQueryArgs(
+                id=series.id,
+                metric=cloudwatch.MetricAlarmMetricQueryMetricArgs(
+                    namespace=self._namespace(series),
+                    metric_name=series.metric,
+                    dimensions=self._dimensions(series.subject),
+                    stat=series.statistic,
+                    period=alarm.period_s,
+                ),
+            )
+            for series in alarm.series
+        ]
+        result = cloudwatch.MetricAlarmMetricQueryArgs(
+            id="e", expression=alarm.expression, label=alarm.name, return_data=True
+        )
+        return {"metric_queries": [*queries, result]}
+
+    def _namespace(self, series: Series) -> str:
+        return NAMESPACES.get(series.subject) or metric_namespace(self._args.environment)
+
     def _dimensions(self, subject: Subject) -> dict[str, Input[str]]:
-        if subject is Subject.FLEET:
-            return {"AutoScalingGroupName": self._args.asg_name}
-        balancer: dict[str, Input[str]] = {"LoadBalancer": self._args.load_balancer_suffix}
-        if subject is Subject.PRIMARY:
-            balancer["TargetGroup"] = self._args.primary_suffix
-        return balancer
+        args = self._args
+        balancer: dict[str, Input[str]] = {"LoadBalancer": args.load_balancer_suffix}
+        known: dict[Subject, dict[str, Input[str]]] = {
+            Subject.OWN: {},
+            Subject.FLEET: {"AutoScalingGroupName": args.asg_name},
+            Subject.LOAD_BALANCER: balancer,
+            Subject.PRIMARY: {**balancer, "TargetGroup": args.primary_suffix},
+            Subject.FALLBACK: {**balancer, "TargetGroup": args.fallback_suffix},
+        }
+        return known[subject]
 
     def _dashboard(self) -> None:
         args = self._args

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from rehearsal.aws_resources.account import Account, Made, Maker, Request, capitalised
@@ -44,7 +45,7 @@ def subscription(account: Account, request: Request) -> Made:
 
 
 def alarm(account: Account, request: Request) -> Made:
-    """An alarm on one metric."""
+    """An alarm on one metric, or on an expression of several."""
     parameters: dict[str, Any] = request.given(
         AlarmName="name",
         AlarmDescription="alarmDescription",
@@ -61,16 +62,33 @@ def alarm(account: Account, request: Request) -> Made:
         AlarmActions="alarmActions",
         OKActions="okActions",
     )
-    account.client("cloudwatch").put_metric_alarm(
-        **parameters,
-        Dimensions=[
-            {"Name": name, "Value": value}
-            for name, value in sorted(request.inputs["dimensions"].items())
-        ],
-        Tags=request.tag_list(),
-    )
+    if "metricQueries" in request.inputs:
+        parameters["Metrics"] = [_query(query) for query in request.inputs["metricQueries"]]
+    else:
+        parameters["Dimensions"] = _dimensions(request.inputs)
+    account.client("cloudwatch").put_metric_alarm(**parameters, Tags=request.tag_list())
     name = request.inputs["name"]
     return Made(name, {"arn": f"arn:aws:cloudwatch:{account.region}:{account.id}:alarm:{name}"})
+
+
+def _query(query: Mapping[str, Any]) -> dict[str, Any]:
+    """One of an expression's metrics, or the expression itself."""
+    made: dict[str, Any] = {"Id": query["id"], "ReturnData": bool(query.get("returnData", False))}
+    if "metric" not in query:
+        return {**made, "Expression": query["expression"], "Label": query["label"]}
+    metric = query["metric"]
+    looked_at = {
+        "Namespace": metric["namespace"],
+        "MetricName": metric["metricName"],
+        "Dimensions": _dimensions(metric),
+    }
+    stat = {"Metric": looked_at, "Period": metric["period"], "Stat": metric["stat"]}
+    return {**made, "MetricStat": stat}
+
+
+def _dimensions(inputs: Mapping[str, Any]) -> list[dict[str, str]]:
+    given = inputs.get("dimensions", {})
+    return [{"Name": name, "Value": value} for name, value in sorted(given.items())]
 
 
 def dashboard(account: Account, request: Request) -> Made:

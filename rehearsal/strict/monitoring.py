@@ -1,47 +1,51 @@
-"""Rules of alarms, metrics and logs."""
+"""Rules of metrics and logs, and the table of all of CloudWatch's."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rehearsal.strict.alarms import PUT_METRIC_ALARM
+from rehearsal.strict.dashboards import body
 from rehearsal.strict.refusal import Look, Params, Refusal, Rule
 
-HIGH_RESOLUTION_PERIODS = (10, 20, 30)
-SECONDS_A_DAY = 86_400
 RETENTION_DAYS = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
     *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
 )
-_MISSING = ("breaching", "notBreaching", "ignore", "missing")
+DATA_MAX = 1000
+VALUES_MAX = 150
+_LARGEST = 2.0**360
 
 
-def period(params: Params, look: Look) -> Refusal | None:  # noqa: ARG001  # it is a Rule
-    """10, 20, 30 seconds, or whole minutes."""
-    seconds = params.get("Period")
-    if seconds is None or seconds in HIGH_RESOLUTION_PERIODS or seconds % 60 == 0:
-        return None
-    return Refusal("ValidationError", f"period {seconds}: 10, 20, 30 or a multiple of 60")
-
-
-def evaluation(params: Params, look: Look) -> Refusal | None:  # noqa: ARG001
-    """M of N with M <= N, over a day at most (a week for periods of an hour)."""
-    periods = int(params.get("EvaluationPeriods", 1))
-    datapoints = int(params.get("DatapointsToAlarm", periods))
-    if not 1 <= datapoints <= periods:
-        return Refusal("ValidationError", f"{datapoints} datapoints of {periods} periods")
-    seconds = params.get("Period", 60)
-    longest = 7 * SECONDS_A_DAY if seconds >= 3600 else SECONDS_A_DAY
-    if seconds * periods > longest:
-        return Refusal("ValidationError", f"{periods} periods of {seconds} s are too long")
+def metric_data(params: Params, look: Look) -> Refusal | None:  # noqa: ARG001  # it is a Rule
+    """Numbers that CloudWatch can store, in a namespace that is not AWS's."""
+    if params["Namespace"].startswith("AWS/"):
+        return Refusal("InvalidParameterValue", f"the namespace {params['Namespace']} is AWS's")
+    data = params.get("MetricData", ())
+    if len(data) > DATA_MAX:
+        return Refusal("InvalidParameterValue", f"{len(data)} data: {DATA_MAX} at most")
+    for datum in data:
+        for why in _wrong(datum):
+            return Refusal("InvalidParameterValue", f"{datum['MetricName']}: {why}")
     return None
 
 
-def statistic(params: Params, look: Look) -> Refusal | None:  # noqa: ARG001
-    """One statistic, and one of the ways to read silence."""
-    if "MetricName" in params and ("Statistic" in params) == ("ExtendedStatistic" in params):
-        return Refusal("ValidationError", "exactly one of Statistic and ExtendedStatistic")
-    missing = params.get("TreatMissingData", "missing")
-    if missing not in _MISSING:
-        return Refusal("ValidationError", f"TreatMissingData {missing!r}: {', '.join(_MISSING)}")
-    return None
+def _wrong(datum: Mapping[str, Any]) -> Iterator[str]:
+    given = [name for name in ("Value", "Values", "StatisticValues") if name in datum]
+    if len(given) != 1:
+        yield "exactly one of Value, Values and StatisticValues"
+    values, counts = datum.get("Values", ()), datum.get("Counts")
+    if len(values) > VALUES_MAX:
+        yield f"{len(values)} values: {VALUES_MAX} at most"
+    if counts is not None and len(counts) != len(values):
+        yield f"{len(counts)} counts for {len(values)} values"
+    for value in (*values, *(counts or ()), datum.get("Value", 0.0)):
+        if not math.isfinite(value) or abs(value) > _LARGEST:
+            yield f"{value} can't be stored"
+    if datum.get("StorageResolution", 60) not in (1, 60):
+        yield f"StorageResolution {datum['StorageResolution']}: 1 or 60"
 
 
 def retention(params: Params, look: Look) -> Refusal | None:  # noqa: ARG001
@@ -53,6 +57,8 @@ def retention(params: Params, look: Look) -> Refusal | None:  # noqa: ARG001
 
 
 RULES: dict[tuple[str, str], tuple[Rule, ...]] = {
-    ("cloudwatch", "PutMetricAlarm"): (period, evaluation, statistic),
+    ("cloudwatch", "PutMetricAlarm"): PUT_METRIC_ALARM,
+    ("cloudwatch", "PutDashboard"): (body,),
+    ("cloudwatch", "PutMetricData"): (metric_data,),
     ("logs", "PutRetentionPolicy"): (retention,),
 }
