@@ -30,7 +30,7 @@ from tests.hosted.matrix import HEAD, Cell, cells, line, run, without_counter
 from tests.hosted.standing import CREDENTIALS, A, Standing, chat, free_port, standing
 
 REQUESTS = 8
-SEQUENTIAL, PARALLEL, AT_ONCE = 150, 200, 8
+TURNS, SEQUENTIAL, PARALLEL, AT_ONCE = 6, 25, 64, 8
 COOLDOWN_S = 4  # longer than what a silent provider takes, or it would be asked every time
 MASTER = "sk-hop-of-the-measurement"
 
@@ -65,25 +65,61 @@ def matrix(gateway: Standing, wanted: list[Cell]) -> None:
 
 
 def latency(gateway: Standing, api: HostedApi, folder: Path) -> None:
-    """The same request straight to the API, through LiteLLM alone, and through the gateway."""
+    """The same request straight to the API, through LiteLLM alone, and through the gateway.
+
+    In turns, so that whatever else the machine does slows all of them.
+    """
     api.behave(Manner())
-    print(f"{'way':<24} {'median':>8} {'95 %':>8} {'at once':>10}")
     body = chat(max_tokens=8)
-    direct = _asker(api.port, "/v1/chat/completions", {"Authorization": f"Bearer {api.key}"}, body)
-    _report("straight to the API", direct)
-    with litellm_alone(gateway, folder) as port:
-        own = {"Authorization": f"Bearer {MASTER}"}
-        _report("LiteLLM alone", _asker(port, "/v1/chat/completions", own, body))
+    path = "/v1/chat/completions"
     own = {"Authorization": f"Bearer {gateway.hop}", "X-Key-Name": "team-a"}
-    _report("the gateway", _asker(gateway.port, "/v1/chat/completions", own, body))
     assert gateway.process is not None
+    with litellm_alone(gateway, folder) as (port, pid):
+        served_by = {"LiteLLM alone": pid, "the gateway": _worker(gateway.process.pid)}
+        ways = {
+            "straight to the API": _asker(
+                api.port, path, {"Authorization": f"Bearer {api.key}"}, body
+            ),
+            "LiteLLM alone": _asker(port, path, {"Authorization": f"Bearer {MASTER}"}, body),
+            "the gateway": _asker(gateway.port, path, own, body),
+        }
+        took: dict[str, list[float]] = {name: [] for name in ways}
+        rates: dict[str, list[float]] = {name: [] for name in ways}
+        used: dict[str, list[float]] = {name: [] for name in ways}
+        for turn in range(TURNS + 1):
+            for name, ask in ways.items():
+                before = _processor_s(served_by.get(name))
+                alone, rate = [ask() for _ in range(SEQUENTIAL)], _at_once(ask)
+                if turn:  # the first is for warming up
+                    took[name] += alone
+                    rates[name].append(rate)
+                    each = (_processor_s(served_by.get(name)) - before) / (SEQUENTIAL + PARALLEL)
+                    used[name].append(each)
+    print(f"{'way':<24} {'median':>8} {'95 %':>8} {f'{AT_ONCE} at once':>12} {'processor':>10}")
+    for name, seconds in took.items():
+        late = sorted(seconds)[int(len(seconds) * 0.95)]
+        median, rate = statistics.median(seconds), statistics.median(rates[name])
+        each = f"{statistics.median(used[name]) * 1000:.1f}ms" if name in served_by else ""
+        print(
+            f"{name:<24} {median * 1000:>6.1f}ms {late * 1000:>6.1f}ms {rate:>10.0f}/s {each:>10}"
+        )
     print(f"memory: {_memory(gateway.process.pid)}")
-    print(f"one after the other {SEQUENTIAL} times; {AT_ONCE} at once {PARALLEL} times\n")
+    print(f"{TURNS} turns of {SEQUENTIAL} requests one after the other, then {PARALLEL} at once;")
+    print("processor: what a request costs the serving process. moto is not in it, but on the same")
+    print("cores, and answers two calls for each of the gateway's requests\n")
+
+
+def _at_once(ask: Callable[[], float]) -> float:
+    """Requests a second."""
+    begun = time.monotonic()
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(lambda _: ask(), range(PARALLEL)))
+    return PARALLEL / (time.monotonic() - begun)
 
 
 @contextmanager
-def litellm_alone(gateway: Standing, folder: Path) -> Iterator[int]:
-    """LiteLLM's own server with the gateway's configuration, and nothing of ours."""
+def litellm_alone(gateway: Standing, folder: Path) -> Iterator[tuple[int, int]]:
+    """LiteLLM's own server with the gateway's configuration, and nothing of ours: port, process."""
     told = gateway_document(
         gateway.environment,
         model=model(gateway.environment.model.name),
@@ -111,7 +147,7 @@ def litellm_alone(gateway: Standing, folder: Path) -> Iterator[int]:
     )
     try:
         _wait(port)
-        yield port
+        yield port, process.pid
     finally:
         process.terminate()
         process.wait()
@@ -148,21 +184,20 @@ def _asker(
     return ask
 
 
-def _report(name: str, ask: Callable[[], float]) -> None:
-    for _ in range(10):
-        ask()
-    took = sorted(ask() for _ in range(SEQUENTIAL))
-    begun = time.monotonic()
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(lambda _: ask(), range(PARALLEL)))
-    rate = PARALLEL / (time.monotonic() - begun)
-    median, late = statistics.median(took), took[int(len(took) * 0.95)]
-    print(f"{name:<24} {median * 1000:>6.1f}ms {late * 1000:>6.1f}ms {rate:>8.0f}/s", flush=True)
+def _worker(supervisor: int) -> int:
+    children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
+    return int(children[-1])
+
+
+def _processor_s(pid: int | None) -> float:
+    if pid is None:
+        return 0.0
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _memory(supervisor: int) -> str:
-    children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
-    named = [("supervisor", supervisor), *(("worker", int(pid)) for pid in children)]
+    named = [("supervisor", supervisor), ("worker", _worker(supervisor))]
     return ", ".join(f"{name} {_rss_mib(pid)} MiB" for name, pid in named)
 
 
