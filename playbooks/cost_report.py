@@ -101,7 +101,7 @@ def _break_even(
         extra_said="all that stands in the bill beside the hosts",
         engineering=people,
         fallback_share=usage.fallback_share,
-        fallback_api=usage.fallback_api,
+        fallback_api=place.fallback_api(),
         kept=place.measured(model, place.instance()),
         requests=int(usage.requests) or None,
     )

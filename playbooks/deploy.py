@@ -9,7 +9,7 @@ from playbooks.config import ENV_HELP
 from playbooks.frame import confirm, progress, task
 from playbooks.hold import glance, holding, left_held
 from playbooks.latecomers import converge
-from playbooks.rolling import PACE_HELP, pace_of, roll, show, tell
+from playbooks.rolling import PACE_HELP, pace_of, plan_with, roll, show, tell
 from playbooks.session import Session
 from playbooks.unfinished import UNFINISHED_HELP, asked_for, go_on
 
@@ -58,13 +58,17 @@ def deploy(
         pace = pace_of(session, max_unavailable=max_unavailable, bake=bake, deadline=deadline)
 
         def plan_of(some: str) -> Plan:
-            return plan_for(
+            return plan_with(
                 session,
-                model=model,
-                hosts=some,
-                accept_downtime=accept_downtime,
-                pace=pace,
-                held=left_held(before),
+                pace,
+                lambda at: plan_for(
+                    session,
+                    model=model,
+                    hosts=some,
+                    accept_downtime=accept_downtime,
+                    pace=at,
+                    held=left_held(before),
+                ),
             )
 
         plan = plan_of(hosts)

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 from playbooks.config import ENV_HELP
 from playbooks.frame import confirm, progress, task
 from playbooks.hold import glance, holding
-from playbooks.rolling import carry_out, chats, pace_of, show, standing, tell
+from playbooks.rolling import (
+    carry,
+    carry_out,
+    chats,
+    pace_of,
+    plan_with,
+    show,
+    standing,
+    tell,
+)
 from playbooks.session import Session
 
 if TYPE_CHECKING:
@@ -50,7 +59,10 @@ def instance_refresh(
             session, max_unavailable="1", bake=bake, deadline=deadline, downtime=accept_downtime
         )
         now = standing(session, hosts, before)
-        plan = plan_refresh(session.environment, now, pace, chat=chats(session))
+        chat = chats(session)
+        plan = plan_with(
+            session, pace, lambda at: plan_refresh(session.environment, now, at, chat=chat)
+        )
         show(plan, before, json=json)
         outcomes: list[Outcome] = []
         if plan and not dry_run and (yes or confirm("Go on?")):
@@ -62,6 +74,7 @@ def instance_refresh(
 def _replace(session: Session, plan: Plan, now: Situation, pace: Pace) -> list[Outcome]:
     """Execute *plan*; a host that left traffic and was not ended comes back, the others stay."""
     from provision.executor.way_back import way_back
+    from provision.planning.carried import is_carried
     from provision.planning.refresh import halfway
     from provision.report import plan as plan_report
 
@@ -70,6 +83,7 @@ def _replace(session: Session, plan: Plan, now: Situation, pace: Pace) -> list[O
         return [outcome]
     left = halfway(session.environment, plan, now, pace)
     back = way_back(session.environment, left, cloud=session.cloud, shell=session.shell)
+    back = carry(session, back) if is_carried(plan) else back
     if not back:
         return [outcome]
     progress(plan_report.text(back))

@@ -99,8 +99,14 @@ class Place:
         return self.usage().requests_per_month or None if self.environment else None
 
     def fallback_api(self) -> str | None:
-        """The environment's fallback, None without an environment."""
-        return self.environment.usage.fallback_api if self.environment else None
+        """Who answers what falls back, as the price book calls it; None without an environment."""
+        if self.environment is None:
+            return None
+        from provision.config.hosted import DEFAULT_API, book_name
+
+        first = next(iter(self.environment.fallback.providers), "")
+        known = book_name(first, self.book())
+        return self.environment.usage.fallback_api or known or DEFAULT_API
 
     def benchmarks(self, model: Model) -> Mapping[str, Sequence[Benchmark]]:
         """What `fab benchmark` measured in the environment with *model*, by instance type."""

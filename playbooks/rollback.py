@@ -8,7 +8,7 @@ from playbooks.config import ENV_HELP
 from playbooks.frame import confirm, progress, task
 from playbooks.hold import glance, holding
 from playbooks.latecomers import converge
-from playbooks.rolling import PACE_HELP, pace_of, roll, show, standing, tell
+from playbooks.rolling import PACE_HELP, pace_of, plan_with, roll, show, standing, tell
 from playbooks.session import Session
 from playbooks.unfinished import UNFINISHED_HELP, asked_for, go_on
 
@@ -68,7 +68,9 @@ def rollback(
 
         def plan_of(some: str) -> Plan:
             now = standing(session, some, before)
-            return plan_rollback(session.environment, wanted, now, pace)
+            return plan_with(
+                session, pace, lambda at: plan_rollback(session.environment, wanted, now, at)
+            )
 
         plan = plan_of(hosts)
         show(plan, before, json=json)

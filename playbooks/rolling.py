@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 from playbooks.frame import emit_json, finish, progress
-from playbooks.hold import Glance, left_held, tell_who_works
+from playbooks.hold import Glance, caller, left_held, tell_who_works
 from playbooks.session import Session
 from provision.errors import EXIT_DONE, EXIT_FAILED, UsageError
 
@@ -49,6 +49,30 @@ def pace_of(
     )
 
 
+def plan_with(session: Session, pace: Pace, plan_of: Callable[[Pace], Plan]) -> Plan:
+    """The plan at *pace*; where nobody would be left to serve, the fallback carries the traffic.
+
+    Raises TooFewServe where there is no fallback.
+    """
+    from dataclasses import replace
+
+    from provision.errors import TooFewServe
+
+    try:
+        return plan_of(pace)
+    except TooFewServe:
+        if not session.environment.fallback.exists:
+            raise
+        return carry(session, plan_of(replace(pace, min_healthy=0)))
+
+
+def carry(session: Session, plan: Plan) -> Plan:
+    """*plan*, with all traffic on the fallback while hosts are away."""
+    from provision.planning.carried import carried
+
+    return carried(plan, by=caller(session).name, now=session.clock.now())
+
+
 def carry_out(session: Session, plan: Plan) -> Outcome:
     """Execute *plan* under the lock that the session holds, with progress on stderr."""
     from provision.executor.executor import Executor
@@ -84,6 +108,7 @@ def roll(session: Session, plan: Plan, *, keep_going: bool) -> list[Outcome]:
         return [outcome]
     progress("this did not succeed: looking at what the hosts run now")
     back = way_back(session.environment, plan.intent, cloud=session.cloud, shell=session.shell)
+    back = carry(session, back) if plan.intent.carried else back
     if not back:
         progress("every host runs what it ran before, in traffic")
         work.returned = not back.left_out

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 from playbooks.config import ENV_HELP
 from playbooks.frame import confirm, progress, task
 from playbooks.hold import glance, holding
-from playbooks.rolling import PACE_HELP, chats, pace_of, roll, show, standing, tell
+from playbooks.rolling import (
+    PACE_HELP,
+    chats,
+    pace_of,
+    plan_with,
+    roll,
+    show,
+    standing,
+    tell,
+)
 from playbooks.session import Session
 from playbooks.unfinished import UNFINISHED_HELP, asked_for, go_on
 from provision.errors import UsageError
@@ -65,8 +74,13 @@ def rolling_restart(
             downtime=accept_downtime,
         )
         now = standing(session, hosts, before)
-        plan = plan_restart(
-            session.environment, now, pace, chat=chats(session), older_than_s=older_than_s
+        chat = chats(session)
+        plan = plan_with(
+            session,
+            pace,
+            lambda at: plan_restart(
+                session.environment, now, at, chat=chat, older_than_s=older_than_s
+            ),
         )
         show(plan, before, json=json)
         outcomes: list[Outcome] = []

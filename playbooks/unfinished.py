@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from playbooks.frame import confirm, emit_json, finish, progress
 from playbooks.hold import Glance, glance, holding
-from playbooks.rolling import carry_out, roll, show, tell
+from playbooks.rolling import carry, carry_out, roll, show, tell
 from playbooks.session import Session
 from provision.errors import UsageError
 
@@ -49,6 +49,7 @@ def go_on(session: Session, *, abort: bool, dry_run: bool, yes: bool, json: bool
     progress(f"epoch {run.epoch} broke off: {run.what.purpose} by {run.who}, since {run.begun}")
     intent = _intent(run)
     plan = _plan(session, run, intent, found, abort=abort)
+    plan = carry(session, plan) if intent.carried else plan
     show(plan, before, json=json)
     outcomes: list[Outcome] = []
     if not dry_run and (yes or not plan or confirm("Go on?")):

@@ -90,6 +90,10 @@ class Refused(FleetError):
     exit_code = EXIT_REFUSED
 
 
+class TooFewServe(Refused):
+    """Too few of our own hosts would serve meanwhile; a fallback could carry the traffic."""
+
+
 class SizingError(Refused):
     """The model does not fit: what it needs, what there is, and the nearest that fits."""
 

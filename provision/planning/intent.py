@@ -30,6 +30,7 @@ class Intent:
         current: what booting hosts took when it began.
         previous: what they took before that; it is where `fab rollback` leads.
         held: processes of the Auto Scaling group that it suspends and resumes.
+        carried: the fallback has the traffic meanwhile.
         began: the server's time when it began (ISO 8601), None in the run that begins it.
     """
 
@@ -43,6 +44,7 @@ class Intent:
     current: str | None = None
     previous: str | None = None
     held: tuple[str, ...] = ()
+    carried: bool = False
     began: str | None = None
 
     def resumed(self, began: str) -> Intent:

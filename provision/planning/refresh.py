@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from provision.config.environment import Environment
 from provision.config.farewell import heartbeat_s
-from provision.errors import PlanError, Refused
+from provision.errors import PlanError, Refused, TooFewServe
 from provision.facts.inventory import Host
 from provision.planning.actions import (
     AskThroughLoadBalancer,
@@ -110,7 +110,7 @@ def _waves(
     idle = [host for host in old if host not in busy]
     beside = len(serving(situation) - {host.name for host in idle})
     if busy and beside + len(idle) - 1 < pace.min_healthy:
-        raise Refused(
+        raise TooFewServe(
             f"{beside + len(idle)} host(s) serve, and at least {pace.min_healthy} must while one is"
             " replaced; nothing was changed",
             hint="a host more (fleet.hosts), or --accept-downtime",

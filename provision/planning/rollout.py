@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from provision.config.environment import Environment
-from provision.errors import Refused
+from provision.errors import Refused, TooFewServe
 from provision.planning.actions import FreeFleet, HoldFleet
 from provision.planning.intent import Intent, Kind
 from provision.planning.pace import Pace
@@ -143,7 +143,7 @@ def intend(
 def _guard(busy: Sequence[Move], pace: Pace, serving: int) -> None:
     most = min(pace.max_unavailable, len(busy))
     if busy and serving - most < pace.min_healthy:
-        raise Refused(
+        raise TooFewServe(
             f"{serving} host(s) serve; with {most} away {serving - most} would,"
             f" and at least {pace.min_healthy} must; nothing was changed",
             hint="fewer at a time (--max-unavailable), a host more (fleet.hosts),"

@@ -193,18 +193,78 @@ class TestHistory:
         assert said.out == "nobody wished anything, and nothing moved\n"
 
 
-class TestDrill:
+@pytest.fixture
+def moving(out: Fleet, board: FakeSwitchboard) -> Fleet:
+    """Traffic follows a wish at once, and comes back when it ends."""
+
+    def follow(text: str) -> None:
+        away = json.loads(text)["mode"] == "force-fallback"
+        out.cloud.weight = 0 if away else 100
+
+    board.on_wish = follow
+    return out
+
+
+class TestTheOnlyHost:
+    """A rolling restart for which nobody would be left to serve."""
+
     @pytest.fixture
-    def moving(self, out: Fleet, board: FakeSwitchboard) -> Fleet:
-        """Traffic follows a wish at once, and comes back when it ends."""
+    def only(self, moving: Fleet) -> Fleet:
+        moving.cloud.hosts = samples.hosts(1)
+        moving.cloud.health = {"i-1": ["healthy"]}
+        moving.facts = {"i-1": samples.serving(OLD)}
+        return moving
 
-        def follow(text: str) -> None:
-            away = json.loads(text)["mode"] == "force-fallback"
-            out.cloud.weight = 0 if away else 100
+    def test_the_fallback_carries_it(self, only: Fleet, board: FakeSwitchboard) -> None:
+        """Traffic is away before the host leaves, and the wish is over in the end."""
+        shares: list[int | None] = []
+        deregister = only.cloud.deregister
 
-        board.on_wish = follow
-        return out
+        def leave(host: str) -> None:
+            shares.append(only.cloud.weight)
+            deregister(host)
 
+        only.cloud.deregister = leave  # type: ignore[method-assign]
+        said = only.run("rolling-restart", "--yes")
+        assert said.code == 0, said.err
+        assert shares == [0]
+        modes = [json.loads(one.text)["mode"] for one in board.written]
+        assert modes == ["force-fallback", "auto"]
+
+    def test_when_it_fails_the_fallback_carries_the_way_back_too(
+        self, only: Fleet, board: FakeSwitchboard
+    ) -> None:
+        """Also then nobody else serves."""
+        failed = json.dumps({"event": "failed", "t": 1, "reason": "engine died", "log": []})
+        well = '{"event": "baked", "t": 1}'
+
+        def bake(_host: object, _command: object) -> Result:
+            only.facts["i-1"] = replace(
+                only.facts["i-1"], agent={"state": "hung", "release": OLD, "ready_for": None}
+            )
+            return Result(1, failed)
+
+        only.shell.prepare("*host.pyz bake *", bake, Result(0, well))
+        said = only.run("rolling-restart", "--yes")
+        assert said.code == 1
+        modes = [json.loads(one.text)["mode"] for one in board.written]
+        assert modes == ["force-fallback", "auto"] * 2
+
+    def test_the_fallback_does_not_come(self, only: Fleet, board: FakeSwitchboard) -> None:
+        """Then the host does not leave."""
+        board.on_wish = lambda _: None
+        said = only.run("rolling-restart", "--yes")
+        assert said.code == 1
+        assert not [line for line in only.cloud.log if line.startswith("deregister")]
+        assert json.loads(board.written[-1].text)["mode"] == "auto"
+
+    def test_without_a_fallback(self, only: Fleet) -> None:
+        """Refused as ever."""
+        only.environment = replace(only.environment, fallback=FallbackSettings())
+        assert only.run("rolling-restart", "--yes").code == 3
+
+
+class TestDrill:
     def test_by_a_wish(self, moving: Fleet, board: FakeSwitchboard) -> None:
         """Away and back; the wish is ended in the end; the report stands in the bucket."""
         said = moving.run("fallback.drill", "--away", "5", "--yes", "--json")
