@@ -20,7 +20,7 @@ from provision.agent.server import in_background, key_server, stop_listening
 from provision.config.environment import EngineSettings, FrontSettings
 from provision.config.timeouts import chain
 from provision.planning.keys import Keys, add
-from provision.render.front import OPEN_PATHS, nginx_config
+from provision.render.front import OPEN_PATHS, Spill, nginx_config
 from tests.render.stubs import ANNA, BERT, HOP, Engine, Front, places, running_front, wait_until
 
 
@@ -462,7 +462,10 @@ def test_the_log_names_the_key_and_never_shows_it(front: Front) -> None:
     assert "secret" not in whole
 
 
-def test_several_replicas_and_all_limits_pass_nginx_itself(tmp_path: Path) -> None:
+@pytest.mark.parametrize("spill", [None, Spill("gateway.llm-fleet-prod.internal:8000")])
+def test_several_replicas_and_all_limits_pass_nginx_itself(
+    tmp_path: Path, spill: Spill | None
+) -> None:
     """``nginx -t`` accepts eight replicas and the largest settings that a file may hold.
 
     Each choice of engines that are out has its group, for any of the eight may be.
@@ -472,6 +475,7 @@ def test_several_replicas_and_all_limits_pass_nginx_itself(tmp_path: Path) -> No
         engines=[f"198.18.97.{10 + index}:8000" for index in range(8)],
         chain=chain(EngineSettings(longest_generation_s=3570)),
         places=places(tmp_path, 8000),
+        spill=spill,
     )
     (tmp_path / "hop.conf").write_text("")
     (tmp_path / "nginx.conf").write_text(text)
