@@ -127,6 +127,9 @@ ALARMS = (
     "unhealthy-host",
 )
 SECRETS = ("client-keys", "hub-token", "probe-key")
+# Written by the agents of all hosts together: canaries (3 with the first token), queue, batch,
+# cache, answers, errors, restarts, and 2 of GPUs. Each host calls every 10 s.
+METRICS, CALL_EVERY_S = 11, 10
 
 
 # Columns of the price list, and how many TB a month each holds for.
@@ -187,6 +190,12 @@ def lines(e: Environment, usage: Usage) -> list[tuple[str, str, Decimal, Decimal
             service("VPC", "gateway endpoint (S3, DynamoDB)"),
         ),
         ("observability-dashboard", "dashboard", 1, service("CloudWatch", "dashboard")),
+        ("observability", "metrics", METRICS, service("CloudWatch", "custom metric first 10000")),
+        (
+            *("observability", "metric calls"),
+            Decimal(e.hosts * MONTH * 3600) / CALL_EVERY_S / 1000,
+            service("CloudWatch", "PutMetricData requests"),
+        ),
         ("observability-hosts", "logs written", logs_gb, service("CloudWatch", "logs ingest")),
         (
             *("observability-hosts", "logs kept"),

@@ -12,6 +12,7 @@ from provision.planning.cost.options import options
 from provision.planning.cost.resources import (
     balancing,
     compute,
+    metrics,
     monitoring,
     network,
     objects,
@@ -26,6 +27,7 @@ PRICED: Mapping[str, Pricer] = {
     **volumes.PRICED,
     **network.PRICED,
     **balancing.PRICED,
+    **metrics.PRICED,
     **monitoring.PRICED,
     **objects.PRICED,
     **secrets.PRICED,

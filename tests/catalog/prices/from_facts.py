@@ -52,6 +52,7 @@ SERVICES = {
         "alarm-month",
     ),
     ("CloudWatch", "composite alarm"): ("cloudwatch.alarm_composite_month", "alarm-month"),
+    ("CloudWatch", "PutMetricData requests"): ("cloudwatch.put_1k", "1k requests"),
     ("CloudWatch", "dashboard"): ("cloudwatch.dashboard_month", "dashboard-month"),
     ("CloudWatch", "EC2 detailed monitoring"): (
         "cloudwatch.detailed_monitoring.instance_month",

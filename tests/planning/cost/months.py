@@ -44,6 +44,7 @@ ITEMS = (
     "ipv4.hour",
     "transfer.zone_gb",
     "cloudwatch.metric_month",
+    "cloudwatch.put_1k",
     "cloudwatch.alarm_month",
     "cloudwatch.alarm_high_resolution_month",
     "cloudwatch.alarm_composite_month",

@@ -1,4 +1,4 @@
-"""CloudWatch: logs, metrics, alarms, dashboards. Free tiers are left for other things to use."""
+"""CloudWatch: logs, alarms, dashboards. Free tiers are left for other things to use."""
 
 from __future__ import annotations
 
@@ -31,14 +31,6 @@ def log_group(resource: Declared, month: Month) -> Iterator[Line | Unbilled]:
     yield month.line(resource, "logs searched", "GB", scanned, "logs.scanned_gb", assumed=True)
 
 
-def metrics(resource: Declared, month: Month) -> Iterator[Line | Unbilled]:
-    """Metrics that hosts write themselves; the component stands for them."""
-    written = month.hosts * month.usage.metrics_per_host
-    if written:
-        item = "cloudwatch.metric_month"
-        yield month.line(resource, "metrics of hosts", "metric-month", written, item, assumed=True)
-
-
 def alarm(resource: Declared, month: Month) -> Iterator[Line | Unbilled]:
     """By the metrics that it looks at, more when it looks more often than each minute."""
     queries = resource.inputs.get("metricQueries", ())
@@ -63,7 +55,6 @@ def dashboard(resource: Declared, month: Month) -> Iterator[Line | Unbilled]:
 
 PRICED: Mapping[str, Pricer] = {
     "aws:cloudwatch/logGroup:LogGroup": log_group,
-    "llm-fleet:infra:Observability": metrics,
     "aws:cloudwatch/metricAlarm:MetricAlarm": alarm,
     "aws:cloudwatch/compositeAlarm:CompositeAlarm": composite_alarm,
     "aws:cloudwatch/dashboard:Dashboard": dashboard,

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from provision.agent import serve
+from provision.agent import serve, telemetry
 from provision.planning import disk
 from provision.planning.cost.bill import Line, Unbilled
 from provision.planning.cost.declared import Declared
 from provision.planning.cost.invoice import PRICED
 from provision.planning.cost.month import Month
+from provision.planning.cost.resources import metrics
 from provision.planning.cost.resources.secrets import KEYS_EVERY_S
 from provision.planning.cost.resources.volumes import CACHES_GB
 from tests.planning.cost.months import BOOK, declared, fleet, month, of
@@ -69,11 +70,19 @@ def billed(resource: Declared, at: Month) -> dict[str, str]:
             {"logs_gb_per_host": Decimal(3)},
             {"logs written": "6", "logs kept": "72", "logs searched": "10"},
         ),
-        (declared("llm-fleet:infra:Observability"), {}, {}),
         (
             declared("llm-fleet:infra:Observability"),
-            {"metrics_per_host": 12},
-            {"metrics of hosts": "24"},
+            {},
+            {"metrics of the fleet": "11", "calls that carry them": "525.6"},
+        ),
+        (
+            declared("llm-fleet:infra:Observability"),
+            {"metrics_per_host": 12, "hours": Decimal(73)},
+            {
+                "metrics of the fleet": "1.1",
+                "calls that carry them": "52.56",
+                "metrics of one's own": "24",
+            },
         ),
         (declared("aws:ecr/repository:Repository"), {}, {"images": "30"}),
         (
@@ -232,6 +241,9 @@ def test_weights_of_an_unknown_size() -> None:
 
 
 def test_what_is_assumed_of_hosts_is_what_they_do() -> None:
-    """How often a host asks for keys, and how much it caches, stand in two places each."""
+    """How often a host asks for keys and tells CloudWatch, and what, stand in two places each."""
     assert KEYS_EVERY_S == serve._KEYS_S
+    assert metrics.TOLD_EVERY_S == telemetry.EVERY_S
+    tiers = [name for name in telemetry.UNITS if name.startswith("Answers")]
+    assert metrics.OF_ENGINES + metrics.OF_GPUS + len(tiers) == len(telemetry.UNITS)
     assert Decimal(disk._CACHES_GIB) == CACHES_GB
