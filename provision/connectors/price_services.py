@@ -75,6 +75,7 @@ QUESTIONS: Mapping[tuple[str, str | None], tuple[Item, ...]] = {
         Item("cloudwatch.alarm_month", "CW:AlarmMonitorUsage", ("Alarms",)),
         Item("cloudwatch.alarm_high_resolution_month", "CW:HighResAlarmMonitorUsage", ("Alarms",)),
         Item("cloudwatch.alarm_composite_month", "CW:CompositeAlarmMonitorUsage", ("Alarms",)),
+        Item("cloudwatch.put_1k", "CW:Requests", _REQUESTS, _THOUSAND),
         Item("logs.ingest_gb", "DataProcessing-Bytes", _GB),
         Item("logs.storage_gb_month", "TimedStorage-ByteHrs", _GB_MONTH),
         Item("logs.scanned_gb", "DataScanned-Bytes", _GB),
