@@ -1,8 +1,11 @@
-"""One gateway for all tests of a module."""
+"""One gateway for the tests of this folder."""
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -13,11 +16,20 @@ from tests.hosted.standing import Standing, standing
 B_WORDS = ("red", "blue", "green", "black", "white", "gold", "pink", "gray")
 
 
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standing]:
+@pytest.fixture(scope="session")
+def gateway() -> Iterator[Standing]:
     """A gateway that is ready, with two providers that are well."""
     litellm.ensure(print)
-    folder = tmp_path_factory.mktemp("gateway")
-    with hosted_api("A") as a, hosted_api("B", words=B_WORDS) as b, standing(folder, a, b) as found:
-        found.wait_ready()
-        yield found
+    # Not below pytest's own folder: nginx's workers are another user, and that one is closed.
+    folder = Path(tempfile.mkdtemp(prefix="llm-fleet-gateway-"))
+    folder.chmod(0o755)
+    try:
+        with (
+            hosted_api("A") as a,
+            hosted_api("B", words=B_WORDS) as b,
+            standing(folder, a, b) as found,
+        ):
+            found.wait_ready()
+            yield found
+    finally:
+        shutil.rmtree(folder)

@@ -202,12 +202,7 @@ class Standing:
             told = {**own, "Content-Type": "application/json", **(headers or {})}
             connection.request("POST", path, json.dumps(body), told)
         try:
-            answer = connection.getresponse()
-            reply = Reply(answer.status, 0.0, {k.lower(): v for k, v in answer.getheaders()})
-            if reply.headers.get("content-type", "").startswith("text/event-stream"):
-                _read_events(answer, reply, hang_up_after)
-            else:
-                reply.body = answer.read()
+            reply = read_reply(connection.getresponse(), hang_up_after)
         finally:
             connection.close()
         reply.seconds = time.monotonic() - begun
@@ -260,10 +255,12 @@ def chat(*words: str, **more: Any) -> dict[str, Any]:
     return {"model": "mistral-7b", "messages": messages, "max_tokens": 40, **more}
 
 
-def environment(moto_port: int, fallback: FallbackSettings = FALLBACK) -> Environment:
+def environment(
+    moto_port: int, fallback: FallbackSettings = FALLBACK, name: str = "hosted"
+) -> Environment:
     """The one that the gateway of the tests serves."""
     return Environment(
-        name="hosted",
+        name=name,
         region="us-east-1",
         owner="tests",
         model=ModelChoice(name="mistral-7b"),
@@ -279,17 +276,19 @@ def standing(
     api_a: HostedApi,
     api_b: HostedApi,
     *,
+    name: str = "hosted",
     provider_keys: bool = True,
     limits: dict[str, Any] | None = None,
     **fallback: Any,
 ) -> Iterator[Standing]:
     """A gateway until the end of the block. It may still be starting: see wait_ready.
 
-    *limits* are written over what it is told.
+    *limits* are written over what it is told. All of moto is one account: gateways that are not to
+    share keys and counter have different names.
     """
     moto_port = free_port()
     moto = moto_server(moto_port)
-    said = environment(moto_port, replace(FALLBACK, **fallback))
+    said = environment(moto_port, replace(FALLBACK, **fallback), name)
     folder.mkdir(parents=True, exist_ok=True)
     found = Standing(said, folder, api_a, api_b, moto, moto_port, limits or {})
     _furnish(found, provider_keys=provider_keys)
@@ -350,6 +349,16 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def read_reply(answer: http.client.HTTPResponse, hang_up_after: int | None = None) -> Reply:
+    """A whole answer; of a stream at most so many events."""
+    reply = Reply(answer.status, 0.0, {k.lower(): v for k, v in answer.getheaders()})
+    if reply.headers.get("content-type", "").startswith("text/event-stream"):
+        _read_events(answer, reply, hang_up_after)
+    else:
+        reply.body = answer.read()
+    return reply
 
 
 def _read_events(answer: http.client.HTTPResponse, reply: Reply, hang_up_after: int | None) -> None:

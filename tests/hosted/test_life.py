@@ -31,7 +31,10 @@ def young(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standing]:
         hosted_api("A") as a,
         hosted_api("B") as b,
         standing(
-            folder, a, b, provider_keys=False, limits={"max_requests": WORN_OUT_AFTER}
+            *(folder, a, b),
+            name="young",
+            provider_keys=False,
+            limits={"max_requests": WORN_OUT_AFTER},
         ) as found,
     ):
         yield found
@@ -69,7 +72,7 @@ def test_without_keys_it_is_not_ready_and_says_which_secret(young: Standing) -> 
             said.append(young.ask(None, path="/health/readiness"))
         except OSError:
             return False
-        return "llm-fleet/hosted/openai-api-key" in said[-1].body.decode()
+        return "llm-fleet/young/openai-api-key" in said[-1].body.decode()
 
     until(names_the_secret, 60, young)
     assert said[-1].status == 503
@@ -78,7 +81,7 @@ def test_without_keys_it_is_not_ready_and_says_which_secret(young: Standing) -> 
 
 def test_a_key_that_arrives_makes_it_ready(young: Standing) -> None:
     """One provider is enough; the other is named, and left out until it has a key, too."""
-    put_secret(young.client("secretsmanager"), "llm-fleet/hosted/openai-api-key", young.api_a.key)
+    put_secret(young.client("secretsmanager"), "llm-fleet/young/openai-api-key", young.api_a.key)
     young.wait_ready()
     said = young.ask(None, path="/health/readiness").said
     assert said["providers"] == ["openai/gpt-4o-mini"]
