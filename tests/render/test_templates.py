@@ -25,6 +25,8 @@ def test_a_template_without_its_values_raises(name: str) -> None:
 def test_templates_hold_no_secret(name: str) -> None:
     """Keys and tokens reach a host through Secrets Manager, never through a release."""
     source = (FOLDER / name).read_text()
+    # LiteLLM's words for the variable in which the gateway has it, while it runs.
+    source = source.replace('api_key: {{ ("os.environ/" ~ one.key_variable)', "")
 
     assert not re.search(r"(api_key|password|secret_access|hub_token)", source, re.IGNORECASE)
 
