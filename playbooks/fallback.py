@@ -136,9 +136,7 @@ def look(session: Session) -> FallbackStatus:
     seen = board.look(dry=True)
     day = stamp(now)[:10]
     try:
-        spend = spend_of(
-            board.spent(day[:7]), day, daily=settings.daily_usd, monthly=settings.monthly_usd
-        )
+        spend = spend_of(board.spent(day), daily=settings.daily_usd, monthly=settings.monthly_usd)
     except CloudError as error:
         progress(f"what was spent is unknown: {error.message}")
         spend = None

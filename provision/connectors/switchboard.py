@@ -9,7 +9,9 @@ from typing import Any, Protocol
 
 from provision.config.environment import Environment
 from provision.connectors.aws_client import AwsClients, code_of
+from provision.connectors.spend import read_spend
 from provision.errors import CloudError
+from provision.facts.spend import HostedSpend
 
 _PAGES = 20
 _LINES = '{ $.event = "switch" || $.event = "switch-failed" }'
@@ -54,8 +56,8 @@ class Switchboard(Protocol):
     def lines(self, *, since: float, until: float) -> tuple[Mapping[str, Any], ...]:
         """Its decisions between two moments (seconds since the epoch), oldest first."""
 
-    def spent(self, month: str) -> Mapping[str, int]:
-        """The counter of a month (``2026-11``): its numbers in micro-dollars, by name."""
+    def spent(self, day: str) -> HostedSpend:
+        """What hosted answers of a day (``2026-11-21``, UTC) and its month have cost."""
 
 
 class AwsSwitchboard:
@@ -63,7 +65,7 @@ class AwsSwitchboard:
 
     def __init__(self, environment: Environment) -> None:
         self._aws = AwsClients(environment)
-        self._prefix = environment.prefix
+        self._environment, self._prefix = environment, environment.prefix
         self._root = f"{environment.parameter_root}/switch"
 
     def wish(self) -> Wrote | None:
@@ -128,15 +130,9 @@ class AwsSwitchboard:
             more = {"nextToken": page["nextToken"]}
         return tuple(sorted(found, key=lambda line: str(line["at"])))
 
-    def spent(self, month: str) -> Mapping[str, int]:
-        """The item of the month, without its open reservations."""
-        table = f"{self._prefix}-spend"
-        key = {"pk": {"S": f"month#{month}"}}
-        found = self._aws.call(
-            "dynamodb", "get_item", table, TableName=table, Key=key, ConsistentRead=True
-        )
-        item = found.get("Item") or {}
-        return {name: int(value["N"]) for name, value in item.items() if "N" in value}
+    def spent(self, day: str) -> HostedSpend:
+        """From the gateways' counter."""
+        return read_spend(self._environment, day, aws=self._aws)
 
     def _parameter(self, leaf: str) -> Any:
         name = f"{self._root}/{leaf}"

@@ -12,10 +12,10 @@ from enum import StrEnum
 from typing import Any
 
 from provision.errors import UsageError
+from provision.facts.spend import HostedSpend
 
 _UNITS = {"m": 60.0, "h": 3600.0, "d": 86_400.0}
 LONGEST_S = 7 * 86_400.0
-_MICRO = Decimal(1_000_000)
 
 
 class Mode(StrEnum):
@@ -81,14 +81,11 @@ class Spend:
     monthly_cap: Decimal | None = None
 
 
-def spend_of(
-    counter: Mapping[str, int], day: str, *, daily: float | None, monthly: float | None
-) -> Spend:
-    """The spend of *day* (``2026-11-21``) and its month from the gateways' counter."""
-    number = day.rpartition("-")[2]
+def spend_of(hosted: HostedSpend, *, daily: float | None, monthly: float | None) -> Spend:
+    """What was spent, under the caps. What is reserved counts: it may be spent in a moment."""
     return Spend(
-        today=Decimal(counter.get(f"committed#{number}", 0)) / _MICRO,
-        month=Decimal(counter.get("committed", 0)) / _MICRO,
+        today=hosted.day_spent_usd + hosted.day_reserved_usd,
+        month=hosted.month_spent_usd + hosted.month_reserved_usd,
         daily_cap=None if daily is None else Decimal(str(daily)),
         monthly_cap=None if monthly is None else Decimal(str(monthly)),
     )

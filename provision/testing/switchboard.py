@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 from provision.connectors.switchboard import Look, Wrote
 from provision.errors import FleetError
+from provision.facts.spend import HostedSpend
 
 
 class FakeSwitchboard:
@@ -14,7 +17,7 @@ class FakeSwitchboard:
 
     Attributes:
         line: what the switch says when it looks; None: *error* instead.
-        counters: month -> the gateways' counter.
+        spending: what hosted answers cost.
         on_wish: called with each wish that is written, as the switch would hear of it.
         decisions: lines of the switch's log, each with its moment as ``t``.
         failures: call name -> error to raise.
@@ -23,7 +26,7 @@ class FakeSwitchboard:
     def __init__(self) -> None:
         self.line: Mapping[str, Any] | None = None
         self.error = ""
-        self.counters: dict[str, Mapping[str, int]] = {}
+        self.spending = HostedSpend("", Decimal(0), Decimal(0), Decimal(0), Decimal(0))
         self.on_wish: Callable[[str], None] = lambda _: None
         self.failures: dict[str, FleetError] = {}
         self.written: list[Wrote] = []
@@ -63,10 +66,10 @@ class FakeSwitchboard:
         self._fail("lines")
         return tuple(one for one in self.decisions if since <= float(one["t"]) <= until)
 
-    def spent(self, month: str) -> Mapping[str, int]:
-        """``counters``."""
+    def spent(self, day: str) -> HostedSpend:
+        """``spending``, whatever the day."""
         self._fail("spent")
-        return self.counters.get(month, {})
+        return replace(self.spending, day=day)
 
     def _fail(self, call: str) -> None:
         if call in self.failures:

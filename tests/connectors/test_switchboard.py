@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import boto3
@@ -121,7 +122,7 @@ def test_its_decisions(board: AwsSwitchboard) -> None:
 
 
 def test_what_was_spent(board: AwsSwitchboard) -> None:
-    """The numbers of a month, without open reservations; nothing of a month without any."""
+    """Of a day and its month; a month without any is one at 0."""
     dynamodb = client("dynamodb")
     dynamodb.create_table(
         TableName="llm-fleet-test-spend",
@@ -129,10 +130,15 @@ def test_what_was_spent(board: AwsSwitchboard) -> None:
         AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
         BillingMode="PAY_PER_REQUEST",
     )
-    item = {"pk": {"S": "month#2026-11"}, "committed": {"N": "42"}, "hold#1": {"S": "1:2:3"}}
+    numbers = {"spent": "42", "committed": "50", "spent#21": "2", "committed#21": "3"}
+    item = {"pk": {"S": "month#2026-11"}, **{name: {"N": n} for name, n in numbers.items()}}
     dynamodb.put_item(TableName="llm-fleet-test-spend", Item=item)
-    assert board.spent("2026-11") == {"committed": 42}
-    assert board.spent("2026-12") == {}
+    found = board.spent("2026-11-21")
+    assert (found.day_spent_usd, found.month_reserved_usd) == (
+        Decimal("0.000002"),
+        Decimal("0.000008"),
+    )
+    assert board.spent("2026-12-21").month_spent_usd == 0
 
 
 def test_another_environment_has_its_own(board: AwsSwitchboard) -> None:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provision.errors import UsageError
+from provision.facts.spend import HostedSpend
 from provision.planning.fallback import (
     Mode,
     Spend,
@@ -93,8 +94,7 @@ def test_what_is_no_time(said: str) -> None:
 
 def test_what_was_spent() -> None:
     """What is reserved counts: it may be spent in the next moment."""
-    counter = {"spent": 9_000_000, "committed": 9_500_000, "spent#21": 1, "committed#21": 250_000}
-    assert spend_of(counter, "2026-11-21", daily=20.0, monthly=None) == Spend(
+    counted = HostedSpend("2026-11-21", *(Decimal(text) for text in ("0.2", "0.05", "9", "0.5")))
+    assert spend_of(counted, daily=20.0, monthly=None) == Spend(
         today=Decimal("0.25"), month=Decimal("9.5"), daily_cap=Decimal(20), monthly_cap=None
     )
-    assert spend_of({}, "2026-11-22", daily=None, monthly=None) == Spend(Decimal(0), Decimal(0))

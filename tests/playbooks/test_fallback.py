@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from provision.commands.command import Result
 from provision.config.fallback import FallbackSettings
 from provision.connectors.protocols import Answer
 from provision.errors import CloudError
+from provision.facts.spend import HostedSpend
 from provision.secret import Secret
 from provision.testing import samples
 from provision.testing.switchboard import FakeSwitchboard
@@ -51,7 +53,8 @@ def board() -> FakeSwitchboard:
     """A switch that is content."""
     board = FakeSwitchboard()
     board.line, board.now = LINE, 1_700_000_000.0
-    board.counters = {"2023-11": {"committed": 30_000_000, "committed#14": 1_250_000}}
+    dollars = (Decimal(text) for text in ("1.00", "0.25", "29.75", "0.25"))
+    board.spending = HostedSpend("2023-11-14", *dollars)
     return board
 
 
@@ -102,7 +105,7 @@ class TestStatus:
         )
         assert said["spend"] == {
             "today": "1.25",
-            "month": "30",
+            "month": "30.00",
             "daily_cap": "20.0",
             "monthly_cap": None,
         }
