@@ -114,6 +114,6 @@ def serving(situation: Situation) -> frozenset[str]:
     One of the fleet that nobody asked, or that can't be seen, does while it is called healthy; one
     that is gone is called so as well, for some seconds.
     """
-    ready = {host.name for host in situation.reachable if serves(host, situation)}
+    ready = frozenset(host.name for host in situation.reachable if serves(host, situation))
     unseen = situation.in_traffic - situation.facts.keys()
     return ready | (unseen if situation.fleet is None else unseen & situation.fleet)
