@@ -10,7 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import Optional
 
-TIERS = ("primary", "hosted", "stale", "none")
+ANSWERING = ("primary", "hosted", "stale")
+TIERS = (*ANSWERING, "none")
 _PLAIN = re.compile(r"^[a-z_-]{1,24}$")
 _OTHER = "other"
 

@@ -10,6 +10,7 @@ from typing import Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from provision.agent.condition import Condition
 from provision.agent.exposition import Family
+from provision.agent.front_log import ANSWERING
 from provision.agent.gpu_load import GpuLoad
 from provision.agent.report import ReplicaReport
 from provision.agent.supervise import Phase
@@ -121,7 +122,8 @@ def _counts(seen: Snapshot) -> Iterator[Family]:
 def _traffic(seen: Snapshot) -> Iterator[Family]:
     answers = Family("llm_fleet_answers_total", "counter", "Answers of the front to clients.")
     spills = Family("llm_fleet_spills_total", "counter", "Requests passed on to the gateway.")
-    by_answer: dict[Tuple[str, int], int] = {}
+    # From the first look on, so that the first answer of a kind is an increase.
+    by_answer: dict[Tuple[str, int], int] = {(tier, 200): 0 for tier in ANSWERING}
     by_reason: dict[str, int] = {}
     for (tier, status, spill), count in seen.answers.items():
         by_answer[tier, status] = by_answer.get((tier, status), 0) + count

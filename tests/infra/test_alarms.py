@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,10 @@ from infra.names import common_tags, metric_namespace
 from infra.observability import Observability, ObservabilityArgs
 from infra.series import Alarm, Series, Subject
 from provision.agent.telemetry import UNITS
+from provision.catalog.prices.load import load
 from provision.config.environment import Environment
 from provision.config.fallback import FallbackSettings
+from provision.planning.cost.resources import metrics
 from provision.switch.values import Role
 from rehearsal.aws_resources.account import Account
 from rehearsal.pulumi_engine import Engine, run_rehearsed
@@ -52,6 +55,12 @@ def own(environment: Environment) -> Iterator[Alarm]:
     yield from alarms(environment)
     for some in switch_alarms(environment).values():
         yield from some
+
+
+def callers() -> set[str]:
+    """Those whose action is the switch."""
+    some = switch_alarms(hosted()).values()
+    return {f"llm-fleet-prod-{alarm.name}" for role in some for alarm in role}
 
 
 @cache
@@ -136,13 +145,13 @@ class TestAlarms:
         by_name = {alarm["AlarmName"]: alarm for alarm in made()}
         assert len(by_name) == len(list(own(hosted())))
         for name, alarm in by_name.items():
-            ours = "-switch-" in name
+            ours = name in callers()
             assert alarm["AlarmActions"] == [SWITCH if ours else topic], name
             assert alarm["OKActions"] == ([] if ours else [topic]), name
 
     def test_without_a_function_the_switchs_alarms_call_nobody(self) -> None:
         """It looks at their states by itself."""
-        quiet = [alarm for alarm in made(None) if "-switch-" in alarm["AlarmName"]]
+        quiet = [alarm for alarm in made(None) if alarm["AlarmName"] in callers()]
         assert len(quiet) == 5
         assert all(alarm["AlarmActions"] == [] for alarm in quiet)
 
@@ -204,6 +213,27 @@ def evaluated(expression: str, **series: float | None) -> float:
         return float(eval(python, {"__builtins__": {}}, Lazy(series)))
     except ZeroDivisionError:  # CloudWatch has no value then, and IF does not look at it
         return 0.0
+
+
+def test_the_page_describes_every_alarm_and_metric() -> None:
+    """docs/monitoring.md: what rings when, and what is sent."""
+    page = (ROOT / "docs" / "monitoring.md").read_text()
+    names = {alarm.name for alarm in own(hosted())} | SENT
+    assert {name for name in names if f"`{name}`" not in page} == set()
+
+
+def test_the_page_s_costs_are_the_previews() -> None:
+    """By the number of hosts, at the bundled prices."""
+    page = (ROOT / "docs" / "monitoring.md").read_text()
+    services = load().services
+    metric = services["cloudwatch.metric_month", "us-east-1"].usd
+    call = services["cloudwatch.put_1k", "us-east-1"].usd
+    once = metrics.of_fleet(described("prod")) * metric
+    for hosts in (1, 2, 4, 8):
+        calls = hosts * Decimal(730 * 3600) / metrics.TOLD_EVERY_S / 1000 * call
+        assert f"| {hosts} | ${once:.2f} | ${calls:.2f} | ${once + calls:.2f} |" in page
+    more = metrics.of_fleet(hosted()) - metrics.of_fleet(described("prod"))
+    assert (more, metrics.OF_SWITCH) == (1, len(SENT_BY_SWITCH))
 
 
 class TestDashboard:
