@@ -40,9 +40,9 @@ def progress(came: Load, every_s: float = 15.0) -> Iterator[None]:
 
 
 def say(text: str) -> None:
-    """To the person who waits, past pytest's capture."""
-    sys.__stderr__.write(f"{time.strftime('%H:%M:%S')} {text}\n")
-    sys.__stderr__.flush()
+    """To the person who waits: `make soak` captures nothing."""
+    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")
+    sys.stderr.flush()
 
 
 def table(rows: Sequence[tuple[str, Load]]) -> list[str]:

@@ -204,6 +204,13 @@ class TestHang:
             steps = engine.metric("vllm:iteration_tokens_total_count")
             with pytest.raises(httpx.ReadTimeout):
                 engine.http.post("/v1/chat/completions", json=question(), timeout=1.5)
+            body = question(stream=True)
+            with engine.http.stream(
+                "POST", "/v1/chat/completions", json=body, timeout=1.5
+            ) as answer:
+                assert answer.status_code == 200  # at once; the first event needs a token
+                with pytest.raises(httpx.ReadTimeout):
+                    next(answer.iter_lines())
             assert engine.health() == 200
             assert engine.http.get("/v1/models").status_code == 200
             assert engine.metric("vllm:iteration_tokens_total_count") == steps

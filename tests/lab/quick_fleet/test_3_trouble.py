@@ -28,7 +28,7 @@ def test_a_second_operator_and_a_network_that_stumbles(fleet: Fleet) -> None:
         restart.until(f".. {first}  wait until ready")
         with _cut(fleet, first):
             time.sleep(3)
-        other = fleet.fab("rollback", "--yes")
+        other = fleet.fab(*RESTART, "--accept-downtime")
         restart.until(f".. {second}  wait until ready")
         fleet.inside(second, "systemctl restart docker")
         done = restart.end()
@@ -70,7 +70,7 @@ def test_a_host_that_is_lost_in_the_middle(fleet: Fleet) -> None:
     finally:
         fleet.world.reboot_host(lost)
     eventually(lambda: fleet.state(lost) == "ready", seconds=60, why="ready after the boot")
-    mended = fleet.fab("deploy", "--yes", "--bake", "0")
+    mended = fleet.fab("deploy", "--resume", "--yes", "--bake", "0")
     assert mended.code == 0, str(mended)
     assert_whole(fleet, before)
 
@@ -98,7 +98,7 @@ def test_a_request_that_outlasts_the_deadline(fleet: Fleet) -> None:
     """The host is not stopped under it: back into traffic, exit 1, and the answer is whole."""
     before = current(fleet)
     for host in fleet.world.hosts():
-        _behave(fleet, host, "QUICK_TOKEN_S=0.06")
+        _behave(fleet, host, "QUICK_TOKEN_S=0.1")
     with load(
         fleet.said["endpoint"],
         fleet.said["api_key"],

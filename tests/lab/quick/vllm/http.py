@@ -43,10 +43,12 @@ class Answer:
         self._head(status, kind, f"content-length: {len(data)}")
         self._writer.write(data)
 
+    def open_stream(self) -> None:
+        """The head of a stream: it comes at once, long before the first event."""
+        self._head(200, "text/event-stream; charset=utf-8", "transfer-encoding: chunked")
+
     async def event(self, text: str) -> None:
-        """One event of a stream; the first one opens it."""
-        if not self.status:
-            self._head(200, "text/event-stream; charset=utf-8", "transfer-encoding: chunked")
+        """One event of a stream."""
         data = f"data: {text}\n\n".encode()
         self._writer.write(b"%x\r\n%s\r\n" % (len(data), data))
         await self._writer.drain()

@@ -158,8 +158,8 @@ class Server:
         words: list[str] = []
         begun, counted = time.monotonic(), self._counted
         counted.prompt_tokens += asked.prompt_tokens
-        if asked.stream and (opening := asked.opening()):
-            await answer.event(json.dumps(opening))
+        if asked.stream:
+            answer.open_stream()
         while len(words) < asked.tokens:
             if not await _token(running, answer):
                 counted.success["abort"] += 1
@@ -167,6 +167,8 @@ class Server:
             if not words:
                 counted.first_tokens += 1
                 counted.first_token_s += time.monotonic() - begun
+                if asked.stream and (opening := asked.opening()):
+                    await answer.event(json.dumps(opening))
             words.append(answers.word(len(words), broken=how.mode == "garbage"))
             counted.generated_tokens += 1
             if asked.stream:
