@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from urllib.parse import urlsplit
 
+from provision.config import switch_place
 from provision.config.environment import Egress, Environment
 from provision.config.hosted import BEDROCK, COMPANIES, company
 from provision.config.images import PUBLIC, registry
@@ -127,8 +128,15 @@ def _caps(env: Environment) -> Iterator[Problem]:
         yield Problem(
             "fallback.daily_usd",
             "is missing: an outage would be paid without a limit",
-            "say what the hosted APIs may cost in one day; 0 asks none of them",
+            "say what the hosted APIs may cost in one day",
         )
+    for name, cap in (("daily_usd", fallback.daily_usd), ("monthly_usd", fallback.monthly_usd)):
+        if fallback.exists and cap == 0:
+            yield Problem(
+                f"fallback.{name}",
+                "0: the gateway would be paid for and could ask nobody, and the switch never trip",
+                "a cap above 0, or take fallback.providers out",
+            )
     if fallback.daily_usd and fallback.monthly_usd and fallback.monthly_usd < fallback.daily_usd:
         yield Problem(
             "fallback.monthly_usd",
@@ -195,6 +203,15 @@ def _switch(env: Environment) -> Iterator[Problem]:
 
 
 RELATIONS = (
+    Relation(
+        (
+            "network.egress",
+            "fallback.providers",
+            "load_balancer.scheme",
+            "load_balancer.allowed_cidrs",
+        ),
+        switch_place.problems,
+    ),
     Relation(("network.egress", "fallback.providers", "fallback.image"), _network),
     Relation(("fallback.providers",), _order),
     Relation(
