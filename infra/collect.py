@@ -46,6 +46,7 @@ class _Answers(mocks.Mocks):
             "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": {"locations": zones},
             "aws:ec2/getVpc:getVpc": {"cidrBlock": "10.0.0.0/16"},
             "aws:ec2/getManagedPrefixList:getManagedPrefixList": {},
+            "aws:ssm/getParametersByPath:getParametersByPath": {"names": [], "values": []},
         }
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
@@ -84,5 +85,6 @@ def _known_after(name: str) -> dict[str, Any]:
         "dnsName": f"{name}.example",
         "keyId": name,
         "latestVersion": 1,
+        "publicIp": "192.0.2.1",
         "repositoryUrl": f"{_ACCOUNT}.example/{name}",
     }

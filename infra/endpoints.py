@@ -9,7 +9,9 @@ import pulumi
 import pulumi_aws.ec2 as ec2
 from pulumi import Output, ResourceOptions
 
+from provision.config import switch_place
 from provision.config.environment import Environment
+from provision.config.hosted import BEDROCK, company
 
 # Service -> what stops working without it. Each is billed by the hour and zone.
 SERVICES = {
@@ -27,6 +29,18 @@ SERVICES = {
 }
 
 
+def services(environment: Environment) -> dict[str, str]:
+    """:data:`SERVICES`, and what the fallback needs beside them."""
+    found = dict(SERVICES)
+    if not environment.fallback.exists:
+        return found
+    if BEDROCK in map(company, environment.fallback.providers):
+        found["bedrock-runtime"] = "hosted answers"
+    if switch_place.inside(environment):
+        found["sns"] = "the switch tells people"
+    return found
+
+
 @dataclass(frozen=True)
 class EndpointsArgs:
     """Where the endpoints stand and who may use them."""
@@ -38,11 +52,11 @@ class EndpointsArgs:
 
 
 class Endpoints(pulumi.ComponentResource):
-    """One interface endpoint for each service in :data:`SERVICES`."""
+    """One interface endpoint for each of :func:`services`."""
 
     def __init__(self, name: str, args: EndpointsArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("llm-fleet:infra:Endpoints", name, None, opts)
-        for service in SERVICES:
+        for service in services(args.environment):
             ec2.VpcEndpoint(
                 f"{name}-{service.replace('.', '-')}",
                 vpc_id=args.vpc_id,

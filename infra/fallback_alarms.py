@@ -11,7 +11,7 @@ _HOSTED, _ALL = "(FILL(h,0)+FILL(f,0))", "(FILL(p,0)+FILL(h,0)+FILL(f,0))"
 
 def fallback_alarms() -> tuple[Alarm, ...]:
     """Answers, the switch, and the money."""
-    return (*_answers(), *_switch(), *_spend())
+    return (*_answers(), *_switch(), *_function(), *_spend())
 
 
 def _answers() -> tuple[Alarm, ...]:
@@ -77,6 +77,40 @@ def _switch() -> tuple[Alarm, ...]:
             periods=1,
             datapoints=1,
             period_s=3600,
+        ),
+    )
+
+
+def _function() -> tuple[Alarm, ...]:
+    """Of the switch itself: an outage is too late to hear that it can't act."""
+    return (
+        Alarm(
+            "switch-fails",
+            "A run of the switch ended with an error: its log's last line says what to mend.",
+            (Series(Subject.SWITCH, "Errors", "Sum"),),
+            "GreaterThanThreshold",
+            0,
+            periods=1,
+            datapoints=1,
+        ),
+        Alarm(
+            "switch-silent",
+            "Nobody has called the switch for three minutes: nothing would move in an outage.",
+            (Series(Subject.SWITCH, "Invocations", "Sum"),),
+            "LessThanThreshold",
+            1,
+            periods=3,
+            datapoints=3,
+            missing="breaching",
+        ),
+        Alarm(
+            "switch-throttled",
+            "Lambda turned a call of the switch away: the account's functions are at their limit.",
+            (Series(Subject.SWITCH, "Throttles", "Sum"),),
+            "GreaterThanThreshold",
+            0,
+            periods=1,
+            datapoints=1,
         ),
     )
 

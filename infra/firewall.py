@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pulumi
-import pulumi_aws.ec2 as ec2
-import pulumi_aws.vpc as vpc
 from pulumi import Output, ResourceOptions
 
+from infra.traffic_rules import EVERYWHERE, TrafficRules
 from provision.config.environment import Egress, Environment, Scheme, Transport
 
 FRONT_PORT = 8000
 AGENT_PORT = 8081
-EVERYWHERE = "0.0.0.0/0"
 
 
 @dataclass(frozen=True)
@@ -34,9 +32,10 @@ class Firewall(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: FirewallArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("llm-fleet:infra:Firewall", name, None, opts)
-        self._name, self._args = name, args
-        self.load_balancer_group_id = self._group("load-balancer", "Clients of the load balancer")
-        self.host_group_id = self._group("hosts", "GPU hosts")
+        self._args = args
+        self._rules = rules = TrafficRules(name, args.environment, args.vpc_id, parent=self)
+        self.load_balancer_group_id = rules.group("load-balancer", "Clients of the load balancer")
+        self.host_group_id = rules.group("hosts", "GPU hosts")
         self.endpoint_group_id = None
         self._clients()
         self._load_balancer_to_hosts()
@@ -46,15 +45,14 @@ class Firewall(pulumi.ComponentResource):
 
     def _clients(self) -> None:
         settings = self._args.environment.load_balancer
-        ports = (443, 80) if settings.certificate_arn else (80,)
         sources = [Output.from_input(cidr) for cidr in settings.allowed_cidrs] or [
             Output.from_input(EVERYWHERE)
             if settings.scheme is Scheme.INTERNET_FACING
             else self._args.vpc_cidr
         ]
-        for port in ports:
+        for port in client_ports(self._args.environment):
             for i, source in enumerate(sources):
-                self._let_in(
+                self._rules.let_in(
                     f"clients-{port}-{i}",
                     self.load_balancer_group_id,
                     port,
@@ -64,14 +62,14 @@ class Firewall(pulumi.ComponentResource):
 
     def _load_balancer_to_hosts(self) -> None:
         for what, port in (("front", FRONT_PORT), ("agent", AGENT_PORT)):
-            self._let_in(
+            self._rules.let_in(
                 f"load-balancer-to-{what}",
                 self.host_group_id,
                 port,
                 f"Load balancer to {what}",
                 group=self.load_balancer_group_id,
             )
-            self._let_out(
+            self._rules.let_out(
                 f"load-balancer-to-{what}",
                 self.load_balancer_group_id,
                 port,
@@ -83,7 +81,7 @@ class Firewall(pulumi.ComponentResource):
         """Port 22 exists only for operators who are in the network already."""
         access = self._args.environment.access
         if access.transport is Transport.DIRECT:
-            self._let_in(
+            self._rules.let_in(
                 "operators",
                 self.host_group_id,
                 access.port,
@@ -92,85 +90,19 @@ class Firewall(pulumi.ComponentResource):
             )
 
     def _hosts_out(self) -> None:
+        rules, hosts = self._rules, self.host_group_id
         if self._args.environment.network.egress is Egress.NAT:
             everywhere = Output.from_input(EVERYWHERE)
-            self._let_out(
-                "hosts-https", self.host_group_id, 443, "AWS and mirrors", cidr=everywhere
-            )
-            self._let_out("hosts-http", self.host_group_id, 80, "Package mirrors", cidr=everywhere)
+            rules.let_out("hosts-https", hosts, 443, "AWS and mirrors", cidr=everywhere)
+            rules.let_out("hosts-http", hosts, 80, "Package mirrors", cidr=everywhere)
             return
-        self._let_out("hosts-endpoints", self.host_group_id, 443, "AWS", cidr=self._args.vpc_cidr)
-        s3 = ec2.get_managed_prefix_list_output(
-            name=f"com.amazonaws.{self._args.environment.region}.s3",
-            opts=pulumi.InvokeOutputOptions(parent=self),
-        )
-        self._let_out("hosts-s3", self.host_group_id, 443, "S3", prefix_list=s3.id)
+        rules.let_out("hosts-endpoints", hosts, 443, "AWS", cidr=self._args.vpc_cidr)
+        rules.let_out("hosts-s3", hosts, 443, "S3", prefix_list=rules.prefix_list("s3"))
         if self._args.environment.network.vpc_id is None:
-            self.endpoint_group_id = self._group("endpoints", "Interface endpoints of AWS services")
-            self._let_in(
-                "hosts-to-endpoints",
-                self.endpoint_group_id,
-                443,
-                "Hosts",
-                group=self.host_group_id,
-            )
+            self.endpoint_group_id = rules.group("endpoints", "Interface endpoints of AWS services")
+            rules.let_in("hosts-to-endpoints", self.endpoint_group_id, 443, "Hosts", group=hosts)
 
-    def _group(self, name: str, description: str) -> Output[str]:
-        full = f"{self._args.environment.prefix}-{name}"
-        group = ec2.SecurityGroup(
-            f"{self._name}-{name}",
-            name=full,
-            description=description,
-            vpc_id=self._args.vpc_id,
-            tags={"Name": full},
-            opts=ResourceOptions(parent=self),
-        )
-        return group.id
 
-    def _let_in(
-        self,
-        name: str,
-        into: Output[str],
-        port: int,
-        description: str,
-        *,
-        cidr: Output[str] | None = None,
-        group: Output[str] | None = None,
-    ) -> None:
-        vpc.SecurityGroupIngressRule(
-            f"{self._name}-{name}",
-            security_group_id=into,
-            ip_protocol="tcp",
-            from_port=port,
-            to_port=port,
-            cidr_ipv4=cidr,
-            referenced_security_group_id=group,
-            description=description,
-            tags={"Name": name},
-            opts=ResourceOptions(parent=self),
-        )
-
-    def _let_out(
-        self,
-        name: str,
-        out_of: Output[str],
-        port: int,
-        description: str,
-        *,
-        cidr: Output[str] | None = None,
-        group: Output[str] | None = None,
-        prefix_list: Output[str] | None = None,
-    ) -> None:
-        vpc.SecurityGroupEgressRule(
-            f"{self._name}-{name}",
-            security_group_id=out_of,
-            ip_protocol="tcp",
-            from_port=port,
-            to_port=port,
-            cidr_ipv4=cidr,
-            referenced_security_group_id=group,
-            prefix_list_id=prefix_list,
-            description=description,
-            tags={"Name": name},
-            opts=ResourceOptions(parent=self),
-        )
+def client_ports(environment: Environment) -> tuple[int, ...]:
+    """Where clients knock at the load balancer."""
+    return (443, 80) if environment.load_balancer.certificate_arn else (80,)

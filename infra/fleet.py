@@ -48,11 +48,13 @@ class Fleet(pulumi.ComponentResource):
     """
 
     asg_name: Output[str]
+    asg_arn: Output[str]
 
     def __init__(self, name: str, args: FleetArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("llm-fleet:infra:Fleet", name, None, opts)
         self._name, self._args = name, args
-        self.asg_name = self._group(self._template()).name
+        group = self._group(self._template())
+        self.asg_name, self.asg_arn = group.name, group.arn
         self._hook()
         self.register_outputs({"asg_name": self.asg_name})
 

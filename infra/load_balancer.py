@@ -17,7 +17,9 @@ from provision.config.timeouts import TimeoutChain, chain
 
 PROBE_HEADER = "x-llm-probe"
 MODEL_PATHS = "/v1/*"
+PROBE_FALLBACK = "fallback"  # the header's value that leads to the gateway
 PROBE_PRIORITY = 5
+PROBE_FALLBACK_PRIORITY = 6
 TRAFFIC_PRIORITY = 10
 TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-2021-06"
 NOT_FOUND = {"error": {"message": "not found", "type": "invalid_request_error", "code": 404}}
@@ -59,7 +61,9 @@ class LoadBalancer(pulumi.ComponentResource):
         self.primary = self._target_group(PRIMARY, "instance", _AGENT_CHECK)
         self.fallback = self._target_group(FALLBACK, "ip", _GATEWAY_CHECK)
         self.listener = self._listener(balancer)
-        self.probe_rule = self._probe()
+        self.probe_rule = self._probe("probe", "1", PROBE_PRIORITY, self.primary)
+        if args.environment.fallback.exists:
+            self._probe("probe-fallback", PROBE_FALLBACK, PROBE_FALLBACK_PRIORITY, self.fallback)
         self.traffic_rule = self._switch()
         self.arn, self.arn_suffix = balancer.arn, balancer.arn_suffix
         self.endpoint = self._endpoint(balancer)
@@ -156,19 +160,21 @@ class LoadBalancer(pulumi.ComponentResource):
             opts=self._children,
         )
 
-    def _probe(self) -> lb.ListenerRule:
-        """The way to the primary at any weights. It routes; keys are still checked behind it."""
-        header = lb.ListenerRuleConditionHttpHeaderArgs(http_header_name=PROBE_HEADER, values=["1"])
+    def _probe(self, name: str, value: str, priority: int, to: lb.TargetGroup) -> lb.ListenerRule:
+        """The way to one side at any weights. It routes; keys are still checked behind it."""
+        header = lb.ListenerRuleConditionHttpHeaderArgs(
+            http_header_name=PROBE_HEADER, values=[value]
+        )
         return lb.ListenerRule(
-            f"{self._name}-probe",
+            f"{self._name}-{name}",
             listener_arn=self.listener.arn,
-            priority=PROBE_PRIORITY,
+            priority=priority,
             conditions=[
                 lb.ListenerRuleConditionArgs(http_header=header),
                 lb.ListenerRuleConditionArgs(path_pattern=_model_paths()),
             ],
-            actions=[lb.ListenerRuleActionArgs(type="forward", target_group_arn=self.primary.arn)],
-            tags={"Name": "probe"},
+            actions=[lb.ListenerRuleActionArgs(type="forward", target_group_arn=to.arn)],
+            tags={"Name": name},
             opts=self._children,
         )
 

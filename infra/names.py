@@ -26,6 +26,36 @@ def log_group_name(environment: Environment) -> str:
     return f"{environment.parameter_root}/hosts"
 
 
+def outputs_parameter(environment: Environment) -> str:
+    """Where the program writes what tasks must know."""
+    return f"{environment.parameter_root}/outputs"
+
+
+def gateway_log_group(environment: Environment) -> str:
+    """Where the gateway's tasks write."""
+    return f"{environment.parameter_root}/gateway"
+
+
+def switch_name(environment: Environment) -> str:
+    """The switch's function, its role's and its schedule's name."""
+    return f"{environment.prefix}-switch"
+
+
+def switch_log_group(environment: Environment) -> str:
+    """Where Lambda writes what the switch says: the name is Lambda's choice."""
+    return f"/aws/lambda/{switch_name(environment)}"
+
+
+def alarm_name(environment: Environment, name: str) -> str:
+    """Full name of the alarm that :mod:`infra.alarms` calls *name*."""
+    return f"{environment.prefix}-{name}"
+
+
+def topic_name(environment: Environment) -> str:
+    """The topic that tells people."""
+    return f"{environment.prefix}-alarms"
+
+
 def metric_namespace(environment: Environment) -> str:
     """The only namespace that hosts may write metrics to."""
     return f"llm-fleet/{environment.name}"

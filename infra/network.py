@@ -35,12 +35,14 @@ class Network(pulumi.ComponentResource):
     host_subnet_ids: Sequence[Output[str]]
     load_balancer_subnet_ids: Sequence[Output[str]]
     private_subnet_ids: Sequence[Output[str]]
+    nat_address: Output[str] | None  # None: there is none, or it is somebody else's
 
     def __init__(self, name: str, args: NetworkArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("llm-fleet:infra:Network", name, None, opts)
         self._name = name
         self._environment = args.environment
         self._children = ResourceOptions(parent=self)
+        self.nat_address = None
         if args.environment.network.vpc_id is None:
             self._build()
         else:
@@ -132,15 +134,9 @@ class Network(pulumi.ComponentResource):
 
     def _route(self, public: Sequence[Output[str]]) -> None:
         inside = self._route_table("private", self.private_subnet_ids)
-        ec2.VpcEndpoint(
-            f"{self._name}-s3",
-            vpc_id=self.vpc_id,
-            service_name=f"com.amazonaws.{self._environment.region}.s3",
-            vpc_endpoint_type="Gateway",
-            route_table_ids=[inside.id],
-            tags=self._tags("s3"),
-            opts=self._children,
-        )
+        self._gateway_endpoint("s3", inside)
+        if self._environment.fallback.exists:
+            self._gateway_endpoint("dynamodb", inside)  # what hosted answers cost is counted there
         if not public:
             return
         gateway = ec2.InternetGateway(
@@ -155,11 +151,23 @@ class Network(pulumi.ComponentResource):
             nat = self._nat_gateway(public[0], gateway)
             self._default_route("private", inside, nat_gateway_id=nat.id)
 
+    def _gateway_endpoint(self, service: str, table: ec2.RouteTable) -> None:
+        ec2.VpcEndpoint(
+            f"{self._name}-{service}",
+            vpc_id=self.vpc_id,
+            service_name=f"com.amazonaws.{self._environment.region}.{service}",
+            vpc_endpoint_type="Gateway",
+            route_table_ids=[table.id],
+            tags=self._tags(service),
+            opts=self._children,
+        )
+
     def _nat_gateway(self, subnet_id: Output[str], gateway: ec2.InternetGateway) -> ec2.NatGateway:
         """One, not one a zone: serving hosts reach all they need without it."""
         address = ec2.Eip(
             f"{self._name}-nat", domain="vpc", tags=self._tags("nat"), opts=self._children
         )
+        self.nat_address = address.public_ip
         return ec2.NatGateway(
             f"{self._name}-nat",
             allocation_id=address.id,

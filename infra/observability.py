@@ -12,7 +12,7 @@ from pulumi import Input, Output, ResourceOptions
 
 from infra.alarms import alarms, switch_alarms
 from infra.dashboard import Shown, dashboard_body
-from infra.names import log_group_name, metric_namespace
+from infra.names import log_group_name, metric_namespace, switch_name, topic_name
 from infra.series import NAMESPACES, Alarm, Series, Subject
 from provision.config.environment import Environment
 
@@ -71,7 +71,7 @@ class Observability(pulumi.ComponentResource):
     def _topic(self) -> Output[str]:
         topic = sns.Topic(
             f"{self._name}-alarms",
-            name=f"{self._prefix}-alarms",
+            name=topic_name(self._args.environment),
             kms_master_key_id=self._args.key_arn,
             tags={"Name": f"{self._prefix}-alarms"},
             opts=ResourceOptions(parent=self),
@@ -147,6 +147,7 @@ class Observability(pulumi.ComponentResource):
         known: dict[Subject, dict[str, Input[str]]] = {
             Subject.OWN: {},
             Subject.FLEET: {"AutoScalingGroupName": args.asg_name},
+            Subject.SWITCH: {"FunctionName": switch_name(args.environment)},
             Subject.LOAD_BALANCER: balancer,
             Subject.PRIMARY: {**balancer, "TargetGroup": args.primary_suffix},
             Subject.FALLBACK: {**balancer, "TargetGroup": args.fallback_suffix},

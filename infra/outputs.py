@@ -12,11 +12,12 @@ import pulumi_aws.s3 as s3
 import pulumi_aws.ssm as ssm
 from pulumi import Input, Output, ResourceOptions
 
+from infra.names import outputs_parameter
 from provision.config.environment import Environment
 from provision.planning.cost.bill import Bill
 from provision.planning.cost.document import ESTIMATE_KEY, document
 
-SCHEMA = 1  # of the document; provision.facts.outputs reads this one
+SCHEMA = 2  # of the document; provision.facts.outputs reads this one
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Published(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: PublishedArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("llm-fleet:infra:Published", name, None, opts)
-        path = f"{args.environment.parameter_root}/outputs"
+        path = outputs_parameter(args.environment)
         parameter = ssm.Parameter(
             f"{name}-parameter",
             name=path,
@@ -58,10 +59,15 @@ class Published(pulumi.ComponentResource):
         self.register_outputs({})
 
 
-def outputs_text(values: Mapping[str, Input[str]]) -> Output[str]:
+def outputs_text(
+    values: Mapping[str, Input[str]], fallback: Mapping[str, Input[str]] | None
+) -> Output[str]:
     """The parameter's text: what ``provision.facts.outputs`` reads, as soon as all is known."""
-    return Output.all(**values).apply(
-        lambda known: json.dumps({"schema": SCHEMA, **known}, sort_keys=True)
+    both = Output.all(Output.all(**values), Output.all(**fallback) if fallback else None)
+    return both.apply(
+        lambda known: json.dumps(
+            {"schema": SCHEMA, **known[0], "fallback": known[1]}, sort_keys=True
+        )
     )
 
 

@@ -9,6 +9,7 @@ import pulumi_aws.secretsmanager as secretsmanager
 from pulumi import Output, ResourceOptions
 
 from provision.config.environment import Environment
+from provision.config.hosted import key_secrets
 
 RECOVERY_DAYS = 7
 
@@ -21,7 +22,10 @@ class SecretStoreArgs:
 
 
 class SecretStore(pulumi.ComponentResource):
-    """Client keys (hashes), the operator's probe key, and the hub's token."""
+    """Client keys (hashes), the operator's probe key, the hub's token, hosted providers' keys.
+
+    *arns* are those that hosts may read: no key of a provider is among them.
+    """
 
     client_keys: secretsmanager.Secret
     probe_key: secretsmanager.Secret
@@ -37,6 +41,8 @@ class SecretStore(pulumi.ComponentResource):
         self.probe_key = self._place("probe-key", "The operator's own key; made by `fab deploy`")
         self.hub_token = self._place("hub-token", "Hugging Face token, for gated models only")
         self.arns = [self.client_keys.arn, self.probe_key.arn, self.hub_token.arn]
+        for company in key_secrets(args.environment):
+            self._place(f"{company}-api-key", f"API key of {company}; a person puts it here")
         self.register_outputs({})
 
     def _place(self, name: str, description: str) -> secretsmanager.Secret:

@@ -13,6 +13,7 @@ class Subject(StrEnum):
     PRIMARY = "primary"
     FALLBACK = "fallback"
     FLEET = "fleet"
+    SWITCH = "switch"
     OWN = "own"
 
 
@@ -21,6 +22,7 @@ NAMESPACES = {
     Subject.PRIMARY: "AWS/ApplicationELB",
     Subject.FALLBACK: "AWS/ApplicationELB",
     Subject.FLEET: "AWS/AutoScaling",
+    Subject.SWITCH: "AWS/Lambda",
 }
 
 

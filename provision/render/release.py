@@ -56,7 +56,7 @@ def render_release(
     """
     build = {"Dockerfile": dockerfile(environment.engine), "start_vllm.sh": start_script()}
     engine_image = f"{repository_url}:engine-{_digest(environment.engine.image, *build.values())}"
-    front_image = f"{repository_url}:front-{_digest(environment.front.image)}"
+    front = front_image(environment, repository_url)
     served_name = environment.model.served_name or environment.model.name
     revision = environment.model.revision or model.revision or UNPINNED
     folder = f"{_folder_name(model.name)}/{revision}"
@@ -76,7 +76,7 @@ def render_release(
             environment,
             replicas=hosted,
             engine_image=engine_image,
-            front_image=front_image,
+            front_image=front,
             model_folder=f"models/{folder}",
             chain=chain,
         ),
@@ -91,7 +91,7 @@ def render_release(
         **units(),
     }
     facts = {
-        "images": {"engine": engine_image, "front": front_image},
+        "images": {"engine": engine_image, "front": front},
         "base_image": environment.engine.image,
         "repository": model.repository,
         "model_revision": revision,
@@ -105,7 +105,12 @@ def render_release(
         "units": list(units()),
         "compose_grace_s": chain.compose_grace_s,
     }
-    return Rendered(files, facts, _images(environment, engine_image, front_image))
+    return Rendered(files, facts, _images(environment, engine_image, front))
+
+
+def front_image(environment: Environment, repository_url: str) -> str:
+    """The front's image in the environment's registry: of hosts and of gateways alike."""
+    return f"{repository_url}:front-{_digest(environment.front.image)}"
 
 
 def _images(environment: Environment, engine: str, front: str) -> tuple[dict[str, str | None], ...]:

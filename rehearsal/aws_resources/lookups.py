@@ -46,10 +46,45 @@ def prefix_list(account: Account, arguments: Mapping[str, Any]) -> dict[str, Any
     return {"id": matching[0]["PrefixListId"], "name": arguments["name"]}
 
 
+def parameters_by_path(account: Account, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters right below a path."""
+    found = account.client("ssm").get_parameters_by_path(Path=arguments["path"])["Parameters"]
+    return {
+        "id": arguments["path"],
+        "path": arguments["path"],
+        "names": [one["Name"] for one in found],
+        "values": [one["Value"] for one in found],
+    }
+
+
+def listener_rule(account: Account, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """A rule, with the weights that it has now."""
+    arn = arguments["arn"]
+    (found,) = account.client("elbv2").describe_rules(RuleArns=[arn])["Rules"]
+    actions = [
+        {
+            "order": order,
+            "type": action["Type"],
+            "forwards": [
+                {
+                    "targetGroups": [
+                        {"arn": group["TargetGroupArn"], "weight": group["Weight"]}
+                        for group in action["ForwardConfig"]["TargetGroups"]
+                    ]
+                }
+            ],
+        }
+        for order, action in enumerate(found["Actions"], start=1)
+    ]
+    return {"id": arn, "arn": arn, "actions": actions}
+
+
 LOOKUPS: dict[str, Lookup] = {
     "aws:index/getCallerIdentity:getCallerIdentity": caller_identity,
     "aws:index/getAvailabilityZones:getAvailabilityZones": availability_zones,
     "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": instance_type_offerings,
     "aws:ec2/getVpc:getVpc": vpc,
+    "aws:lb/getListenerRule:getListenerRule": listener_rule,
+    "aws:ssm/getParametersByPath:getParametersByPath": parameters_by_path,
     "aws:ec2/getManagedPrefixList:getManagedPrefixList": prefix_list,
 }

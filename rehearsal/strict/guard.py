@@ -11,9 +11,11 @@ from rehearsal import made_up
 from rehearsal.strict.balancing import RULES as BALANCING
 from rehearsal.strict.budgets import RULES as BUDGETS
 from rehearsal.strict.compute import RULES as COMPUTE
+from rehearsal.strict.containers import RULES as CONTAINERS
 from rehearsal.strict.monitoring import RULES as MONITORING
 from rehearsal.strict.refusal import Look, Params, Refusal, RefusedByAws, Rule
 from rehearsal.strict.scaling import RULES as SCALING
+from rehearsal.strict.serverless import RULES as SERVERLESS
 from rehearsal.strict.shapes import violations
 from rehearsal.strict.storage import RULES as STORAGE
 from rehearsal.strict.tags import check_tags
@@ -24,7 +26,9 @@ RULES: dict[tuple[str, str], tuple[Rule, ...]] = {
     **BUDGETS,
     **COMPUTE,
     **MONITORING,
+    **CONTAINERS,
     **SCALING,
+    **SERVERLESS,
     **STORAGE,
 }
 

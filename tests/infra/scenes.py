@@ -22,9 +22,12 @@ from provision.config.environment import (
     Scheme,
     Transport,
 )
+from provision.config.fallback import FallbackSettings
 from provision.config.load import load
 from rehearsal.provisioning import Provisioned, provisioned
 from rehearsal.pulumi_engine import Declared
+from tests.infra.away import Away
+from tests.infra.away import look as look_away
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl op"
@@ -32,9 +35,10 @@ AMI = "ami-12c6146b"  # one of those that moto was born with
 GIVEN_KEY = "arn:aws:kms:us-east-1:123456789012:key/0a1b2c3d-0000-4000-8000-000000000000"
 
 FILES = ("dev", "prod", "prod-70b", "rehearsal")
-VARIANTS = ("public", "adopted")
+VARIANTS = ("public", "adopted", "hosted", "isolated")
 ALL = (*FILES, *VARIANTS)
-TWICE = ("rehearsal", "public")  # provisioned a second time: it is the same code for all
+AWAY = ("hosted", "isolated")  # with a way out
+TWICE = ("rehearsal", "public", "hosted")  # provisioned a second time: it is the same code for all
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ class Live:
     security_groups: dict[str, dict[str, Any]]
     versioning: dict[str, Any]
     bundle: bytes
+    away: Away | None
 
 
 @dataclass(frozen=True)
@@ -148,7 +153,50 @@ def _adopted() -> Environment:
     )
 
 
-_VARIANTS: dict[str, Callable[[], Environment]] = {"public": _public, "adopted": _adopted}
+def _hosted() -> Environment:
+    """Has a way out to companies outside and inside AWS, keeps old answers, shares cooldowns."""
+    return replace(
+        described("prod"),
+        name="hosted",
+        fallback=FallbackSettings(
+            providers=(
+                "openai/gpt-4o-mini",
+                "anthropic/claude-haiku-4-5",
+                "bedrock/mistral.mistral-7b-instruct-v0:2",
+            ),
+            daily_usd=50.0,
+            monthly_usd=500.0,
+            timeout_s=40,
+            stale_answers=True,
+            redis_url="redis://cache.internal:6380",
+        ),
+    )
+
+
+def _isolated() -> Environment:
+    """Has a way out, and none into the internet."""
+    base = described("prod")
+    return replace(
+        base,
+        name="isolated",
+        network=replace(base.network, egress=Egress.ENDPOINTS),
+        engine=replace(base.engine, image="mirror.internal/vllm/vllm-openai:v0.32.0"),
+        front=replace(base.front, image="mirror.internal/nginx:1.28.0"),
+        hub=HubSettings(endpoint="http://10.40.0.9:5080"),
+        fallback=FallbackSettings(
+            providers=("bedrock/mistral.mistral-7b-instruct-v0:2",),
+            daily_usd=20.0,
+            image="mirror.internal/python:3.12.12-slim-bookworm",
+        ),
+    )
+
+
+_VARIANTS: dict[str, Callable[[], Environment]] = {
+    "public": _public,
+    "adopted": _adopted,
+    "hosted": _hosted,
+    "isolated": _isolated,
+}
 
 
 def _look(environment: Environment, made: Provisioned) -> Live:
@@ -179,4 +227,5 @@ def _look(environment: Environment, made: Provisioned) -> Live:
         security_groups={g["GroupName"]: g for g in groups["SecurityGroups"]},
         versioning=client("s3").get_bucket_versioning(Bucket=out.bucket),
         bundle=body.read(),
+        away=look_away(environment, out, client),
     )

@@ -130,7 +130,7 @@ class TestAlarms:
         assert switch_alarms(described("prod")) == {}
         names = {alarm.name for alarm in alarms(described("prod"))}
         assert len(names) == 6
-        assert len(list(own(hosted()))) == 6 + 7 + 5
+        assert len(list(own(hosted()))) == 6 + 10 + 5
 
     def test_what_is_looked_at_together_has_names(self) -> None:
         """A single series needs no expression, and several need one that uses each."""

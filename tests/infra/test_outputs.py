@@ -19,7 +19,9 @@ def test_the_parameter_is_the_document_that_tasks_know(name: str) -> None:
     assert parameter.inputs["name"] == f"/llm-fleet/{name}/outputs"
     assert parameter.inputs["value"] == made.provisioned.outputs.to_json()
     assert len(parameter.inputs["value"]) <= 4096
-    assert all(json.loads(parameter.inputs["value"]).values())
+    said = json.loads(parameter.inputs["value"])
+    assert (said.pop("fallback") is not None) == made.environment.fallback.exists
+    assert all(said.values())
 
 
 @pytest.mark.parametrize("name", TWICE)
