@@ -24,6 +24,7 @@ from provision.agent.system import read_json
 from provision.agent.watch import Watch
 
 TICK_S = LOOK_S
+_SHORTEST_S = 0.1  # a watch whose turn fails must not spin
 
 Spawn = Callable[..., None]
 
@@ -198,7 +199,7 @@ class Replicas:
                 self.step(one.watch)
             except Exception as error:  # a watch that ends would go unnoticed
                 self._say(f"{type(error).__name__}: {error}")
-            one.ended.wait(TICK_S)
+            one.ended.wait(max(_SHORTEST_S, one.watch.pause_s))
 
     def _away(self, index: int) -> Optional[Mark]:
         maintenance = Maintenance(self._host.paths.maintenance_of(index))

@@ -12,7 +12,7 @@ from enum import Enum
 from typing import List, Optional, Tuple
 
 from provision.agent.engine import Verdict
-from provision.agent.settings import AgentSettings
+from provision.agent.settings import LOOK_S, AgentSettings
 
 _RETRY_WARM_UP_S = 5.0
 
@@ -107,6 +107,17 @@ def decide(state: State, seen: Observation, settings: AgentSettings, now: float)
     return _BY_PHASE[state.phase](state, seen, settings, now)
 
 
+def pause_s(state: State, pending: Observation, now: float) -> float:
+    """How long to wait until the next look.
+
+    None when something was answered that counts; never past the next canary.
+    """
+    if pending.canary is not None or pending.warmed is not None:
+        return 0.0
+    due_s = state.next_try - now
+    return min(LOOK_S, due_s) if due_s > 0 else LOOK_S
+
+
 def _starting(state: State, seen: Observation, settings: AgentSettings, now: float) -> Step:
     if seen.healthy:
         warming = replace(_to(state, Phase.WARMING, now, "warming up"), healthy_at=now)
@@ -129,19 +140,19 @@ def _warming(state: State, seen: Observation, settings: AgentSettings, now: floa
 
 
 def _ready(state: State, seen: Observation, settings: AgentSettings, now: float) -> Step:
-    state = _count_canary(state, seen, settings, now)
+    state = _count_canary(state, seen, now)
     if state.misses >= settings.canary.misses:
         state = _to(state, Phase.HUNG, now, f"{state.misses} canaries missed: {state.reason}")
-    return state, _canary_if_due(state, now)
+    return _canary_if_due(state, settings, now)
 
 
 def _hung(state: State, seen: Observation, settings: AgentSettings, now: float) -> Step:
     if seen.canary is not None and seen.canary.ok:
         warming = _to(state, Phase.WARMING, now, "answers again: warming up")
         return replace(warming, misses=0, begun=now), (Action.WARM_UP,)
-    state = replace(_count_canary(state, seen, settings, now), reason=state.reason)
+    state = replace(_count_canary(state, seen, now), reason=state.reason)
     if now - state.since < settings.canary.restart_after_s:
-        return state, _canary_if_due(state, now)
+        return _canary_if_due(state, settings, now)
     state = replace(state, exits=(*state.exits, now), since=now)
     if len(state.exits) >= settings.crash.limit:
         return _give_up(state, seen, settings, now)
@@ -230,18 +241,19 @@ def _unless_late(state: State, settings: AgentSettings, now: float) -> Step:
     return _to(state, Phase.HUNG, now, why), ()
 
 
-def _count_canary(state: State, seen: Observation, settings: AgentSettings, now: float) -> State:
+def _count_canary(state: State, seen: Observation, now: float) -> State:
     if seen.canary is None:
         return state
-    pause_s = max(0.0, settings.canary.interval_s - seen.canary.seconds)
-    state = replace(state, next_try=now + pause_s)
     if seen.canary.ok:
         return replace(state, misses=0, last_good=now, reason=seen.canary.reason)
     return replace(state, misses=state.misses + 1, reason=seen.canary.reason)
 
 
-def _canary_if_due(state: State, now: float) -> Tuple[Action, ...]:
-    return (Action.CANARY,) if now >= state.next_try else ()
+def _canary_if_due(state: State, settings: AgentSettings, now: float) -> Step:
+    """The interval counts from one question to the next."""
+    if now < state.next_try:
+        return state, ()
+    return replace(state, next_try=now + settings.canary.interval_s), (Action.CANARY,)
 
 
 def _to(state: State, phase: Phase, now: float, reason: str) -> State:

@@ -17,7 +17,7 @@ from provision.agent.metrics import Metrics
 from provision.agent.paths import Paths
 from provision.agent.report import ReplicaReport, epoch, uptime_s
 from provision.agent.settings import AgentSettings, Replica
-from provision.agent.supervise import Action, Observation, Phase, State, decide
+from provision.agent.supervise import Action, Observation, Phase, State, decide, pause_s
 
 _LOG_LINES = 3000
 _STOP_GRACE_S = 5.0
@@ -93,6 +93,11 @@ class Watch:
             if not (emptied and action is Action.CANARY):
                 self._act(action)
         return self._heard
+
+    @property
+    def pause_s(self) -> float:
+        """How long to wait until the next step."""
+        return pause_s(self._state, self._pending, self._clock.now())
 
     def report(self) -> ReplicaReport:
         """What there is to tell of this replica now."""

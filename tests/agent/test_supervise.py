@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from provision.agent.engine import Verdict
 from provision.agent.settings import AgentSettings, Canary, Crash, Replica, WarmUp
-from provision.agent.supervise import Action, Observation, Phase, State, Step, decide
+from provision.agent.supervise import Action, Observation, Phase, State, Step, decide, pause_s
 
 GOOD, BAD = Verdict(True, 0.1), Verdict(False, 5.0, "no token")
 SETTINGS = AgentSettings(
@@ -76,11 +76,20 @@ class TestReady:
         assert walk((15, HEALTHY), state=ready())[1] == (Action.CANARY,)
 
     def test_a_canary_that_took_its_whole_deadline_is_followed_at_once(self) -> None:
-        """The interval counts from one question to the next: a hung engine is known in 45 s."""
-        assert walk((30, replace(HEALTHY, canary=BAD)), state=ready())[1] == (Action.CANARY,)
+        """The interval counts from one question to the next: a hung engine is known in 15 s."""
+        asked, _ = walk((15, HEALTHY), state=ready())
+        assert walk((20, replace(HEALTHY, canary=BAD)), state=asked)[1] == (Action.CANARY,)
         good = replace(HEALTHY, canary=replace(GOOD, seconds=1.0))
-        assert walk((16, good), (19.5, HEALTHY), state=ready())[1] == ()
-        assert walk((16, good), (20, HEALTHY), state=ready())[1] == (Action.CANARY,)
+        assert walk((16, good), (19.5, HEALTHY), state=asked)[1] == ()
+        assert walk((16, good), (20, HEALTHY), state=asked)[1] == (Action.CANARY,)
+
+    def test_the_next_look_is_never_past_the_next_canary(self) -> None:
+        """Nor later than two seconds; and at once when there is something to count."""
+        asked, _ = walk((15, HEALTHY), state=ready())
+        pauses = [pause_s(asked, Observation(), now) for now in (15.0, 17.0, 19.0, 20.0, 25.0)]
+        assert pauses == [2.0, 2.0, 1.0, 2.0, 2.0]
+        assert pause_s(asked, Observation(canary=GOOD), 15.0) == 0.0
+        assert pause_s(asked, Observation(warmed=BAD), 15.0) == 0.0
 
     def test_one_good_canary_forgives_the_misses(self) -> None:
         """Misses count in a row only."""
