@@ -44,7 +44,7 @@ DESIGNS = {
     "as it ships": CHOSEN,
     "canary alarm 2 of 3 instead of 1 of 1": _two_of_three(CHOSEN),
     "agents' canaries wait 15 s instead of 5": replace(CHOSEN, agent=AgentSpec(15.0)),
-    "agents send a changed canary at once": replace(CHOSEN, agent=AgentSpec(flush_on_change=True)),
+    "a changed canary waits for its 10 s": replace(CHOSEN, agent=AgentSpec(flush_on_change=False)),
     "stays only while something is wrong": _WAKES,
     "one look a call": _ONCE,
     "one look a call, 2 of 3": _two_of_three(_ONCE),

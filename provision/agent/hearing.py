@@ -56,9 +56,14 @@ class Ears:
         return sum(one.restarts for one in self.engines.values())
 
     def hear(self, heard: Heard) -> None:
-        """Take note of a canary and of the gauges that came with it."""
+        """Take note of a canary and of the gauges that came with it.
+
+        One that never served is asked too, when it is late; that it is silent is no news.
+        """
         verdict, metrics = heard.verdict, heard.metrics
         with self._lock:
+            if heard.index not in self._roll.served:
+                return
             self._roll = self._roll.heard(heard.index, heard.at)
             self._canary(heard.index, heard.at, verdict)
             for name, value in (

@@ -13,13 +13,15 @@ from provision.agent import containers
 from provision.agent.errors import CloudUnreachable
 from provision.agent.maintenance import Maintenance
 from provision.agent.serve import Agent
+from provision.agent.settings import Canary
 from provision.agent.system import Completed, write_json
-from provision.agent.telemetry import UNITS
+from provision.agent.telemetry import EVERY_S, UNITS
 from tests.agent.conftest import World
 from tests.agent.fakes import EngineBehaviour, stub_engine
 from tests.agent.test_exposition import read
 from tests.agent.test_serve import ENGINE, KEYS, SECRET, Served
 from tests.agent.test_traffic import line
+from tests.switch.closed_loop.fleet import CANARY_EVERY_S, FLUSH_EVERY_S, MISSES, AgentSpec
 
 NAMESPACE = "llm-fleet/test"
 
@@ -174,6 +176,16 @@ class TestCloudWatch:
         assert heard.all("CanaryOk") == []
         assert set(heard.all("AnswersPrimary")) == {0}
 
+    def test_one_that_never_comes_up_is_not_missed_either(self, heard: Heard) -> None:
+        """Its watch asks it for a token when it is late; the fleet's canaries are others."""
+        heard.apply(heard.one)
+        heard.engine.status = 500
+        heard.turn()
+        heard.world.clock.sleep(1300)  # more than ready_timeout_s
+        assert heard.turn(20) == "hung"
+        assert heard.engine.asked
+        assert heard.all("CanaryOk") == []
+
     def test_a_full_engine_is_alive(self, heard: Heard) -> None:
         """Its canary is good, and gave no token that had a time."""
         heard.serve()
@@ -323,3 +335,10 @@ class TestPages:
         assert page is not None
         assert re.search(r"^llm_fleet_ready 0$", page[1], re.MULTILINE)
         assert 'release=""' in page[1]
+
+
+def test_the_switch_was_measured_with_agents_as_they_are() -> None:
+    """Its closed loop plays them: how long a canary waits, how often numbers are sent, and when."""
+    played, ships = AgentSpec(), Canary()
+    assert (played.canary_deadline_s, played.flush_on_change) == (ships.deadline_s, True)
+    assert (ships.interval_s, EVERY_S, ships.misses) == (CANARY_EVERY_S, FLUSH_EVERY_S, MISSES)

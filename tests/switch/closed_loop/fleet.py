@@ -44,10 +44,10 @@ class Trouble:
 
 @dataclass(frozen=True)
 class AgentSpec:
-    """How the agents measure, which the switch's designers can choose."""
+    """How the agents measure, which the switch's designers can choose; as they ship."""
 
     canary_deadline_s: float = 5.0
-    flush_on_change: bool = False
+    flush_on_change: bool = True
 
 
 @dataclass
