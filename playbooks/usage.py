@@ -51,7 +51,7 @@ def _value(pair: str) -> tuple[str, Any]:
 
 
 def _converted(name: str, hint: Any, text: str) -> Any:
-    if hint is str:
+    if hint in (str, str | None):
         return text
     value = number(f"--usage {name}", text)
     if hint is not int:

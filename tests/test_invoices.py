@@ -24,11 +24,21 @@ EACH = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def preview(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> Any:
-    """`fab cost.preview --env NAME --json`, typed in this repository."""
+    """`fab cost.preview --env NAME --json`, typed where the environment's file is."""
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.chdir(GOLDEN.parents[1])
+
+    def project(case: Case) -> Path:
+        """This repository, or a project that has the file of the case."""
+        root = GOLDEN.parents[1]
+        if not case.folder:
+            return root
+        name = f"Pulumi.{case.environment.name}.yaml"
+        (tmp_path / "Pulumi.yaml").write_text((root / "Pulumi.yaml").read_text())
+        (tmp_path / name).write_text((root / case.folder / name).read_text())
+        return tmp_path
 
     def run(case: Case) -> dict[str, Any]:
+        monkeypatch.chdir(project(case))
         words = ["fab", "cost.preview", "--env", case.environment.name, "--json"]
         words += ["--usage", case.flag] if case.flag else []
         Program(namespace=playbooks.ns, name="fab").run(words, exit=False)

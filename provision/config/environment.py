@@ -214,7 +214,7 @@ class UsageSettings:
     input_tokens: int = 700
     output_tokens: int = 100
     fallback_share: float = 0.0
-    fallback_api: str = "gpt-4o-mini"
+    fallback_api: str | None = None
     hours_per_month: float = 730.0
     response_s: float = 8.0
     requests_per_connection: float = 1.0

@@ -9,6 +9,7 @@ from decimal import Decimal
 from provision.catalog.lookup import nearest
 from provision.catalog.prices.book import PriceBook
 from provision.catalog.prices.load import load
+from provision.catalog.prices.price import Origin, Status
 from provision.config.environment import Environment
 from provision.errors import Problem
 
@@ -20,6 +21,9 @@ KEYED = (
 BEDROCK = "bedrock"
 COMPANIES = (BEDROCK, *KEYED)
 
+DEFAULT_API = "gpt-4o-mini"  # whose price a bill takes where nobody says who answers
+_OWN = Origin("the environment's file", "undated", Status.OVERRIDE)
+
 
 @dataclass(frozen=True, slots=True)
 class TokenPrice:
@@ -27,7 +31,7 @@ class TokenPrice:
 
     input_usd: Decimal
     output_usd: Decimal
-    source: str
+    origin: Origin
 
 
 def company(provider: str) -> str:
@@ -71,11 +75,20 @@ def token_price(environment: Environment, provider: str, book: PriceBook) -> Tok
         fallback.output_usd_per_million.get(provider),
     )
     if given[0] is not None and given[1] is not None:
-        return TokenPrice(Decimal(str(given[0])), Decimal(str(given[1])), "the environment's file")
+        return TokenPrice(Decimal(str(given[0])), Decimal(str(given[1])), _OWN)
+    name = book_name(provider, book)
+    if name is None:
+        return None
+    known = book.hosted[name]
+    return TokenPrice(known.input_usd, known.output_usd, known.origin)
+
+
+def book_name(provider: str, book: PriceBook) -> str | None:
+    """The book's name for a provider's model; None when it does not know it."""
     for name in (provider, model_name(provider)):
         known = book.hosted.get(name)
         if known is not None and known.provider.startswith(company(provider)):
-            return TokenPrice(known.input_usd, known.output_usd, known.origin.source)
+            return name
     return None
 
 

@@ -89,6 +89,10 @@ QUESTIONS: Mapping[tuple[str, str | None], tuple[Item, ...]] = {
         Item("fargate.vcpu_hour", "Fargate-vCPU-Hours:perCPU", (*_HOURS, "vCPU-Hours")),
         Item("fargate.gb_hour", "Fargate-GB-Hours", (*_HOURS, "GB-Hours")),
     ),
+    ("AmazonDynamoDB", "Amazon DynamoDB PayPerRequest Throughput"): (
+        Item("dynamodb.write_1m", "WriteRequestUnits", ("WriteRequestUnits",), _MILLION),
+        Item("dynamodb.read_1m", "ReadRequestUnits", ("ReadRequestUnits",), _MILLION),
+    ),
     ("AmazonS3", "Storage"): (Item("s3.gb_month", "TimedStorage-ByteHrs", _GB_MONTH),),
     ("AmazonS3", "API Request"): (
         Item("s3.put_1k", "Requests-Tier1", _REQUESTS, _THOUSAND),

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import csv
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,18 @@ GOLDEN = Path(__file__).resolve().parent
 FACTS = GOLDEN / "facts_prices"
 MONTH = 730
 GB = 2**30
+
+
+@dataclass(frozen=True)
+class Fallback:
+    """The way out: gateways on Fargate, and the companies that need a key, first the one asked."""
+
+    companies: tuple[str, ...]
+    api: str
+    tasks: int = 2
+    vcpus: int = 1
+    memory_gb: int = 2
+    keeps_answers: bool = True
 
 
 @dataclass(frozen=True)
@@ -39,6 +51,7 @@ class Environment:
     snapshots_kept: int
     log_retention_days: int
     weights_gb: str  # of the model's files, from the catalogue of models
+    fallback: Fallback | None = None
 
 
 PROD = Environment(
@@ -70,6 +83,12 @@ PROD_70B = Environment(
     weights_gb="131.42",
 )
 
+HOSTED = replace(
+    PROD,
+    name="hosted",
+    fallback=Fallback(companies=("openai", "anthropic"), api="gpt-4o-mini"),
+)
+
 
 @dataclass(frozen=True)
 class Usage:
@@ -91,6 +110,7 @@ class Case:
     environment: Environment
     usage: Usage = Usage()
     flag: str = ""
+    folder: str = ""  # of the environment's file, in the repository
 
 
 CASES = (
@@ -108,6 +128,13 @@ CASES = (
         ),
         "requests_per_month=200000000,output_tokens=500,response_s=20,"
         "internet_share=0.9,fallback_share=0.05",
+    ),
+    Case(
+        "hosted",
+        HOSTED,
+        Usage(requests=50_000_000, fallback_share="0.02"),
+        "requests_per_month=50000000,fallback_share=0.02",
+        folder="tests/golden",
     ),
 )
 
@@ -127,9 +154,29 @@ ALARMS = (
     "unhealthy-host",
 )
 SECRETS = ("client-keys", "hub-token", "probe-key")
+# With a fallback: alarms of a minute by the metrics that each looks at, and alarms of 10 s.
+FALLBACK_ALARMS = {
+    "both-down": 2,
+    "flapping": 1,
+    "hosted-share": 3,
+    "hosted-spend-100": 1,
+    "hosted-spend-80": 1,
+    "in-fallback": 1,
+    "stale-answers": 1,
+    "switch-errors-of-hosts": 1,
+    "switch-errors-of-load-balancer": 1,
+    "switch-fails": 1,
+    "switch-silent": 1,
+    "switch-throttled": 1,
+}
+QUICK_ALARMS = ("switch-busy", "switch-canary", "switch-queue")
+# Of the switch: calls, looks in each, and what it writes for a look; memory; proofs of the way out.
+TICKS, LOOKS, LOOK_KIB, SWITCH_GB = MONTH * 60, 10, Decimal("1.25"), Decimal("0.25")
+PROOFS, PROOF_TOKENS = Decimal(MONTH * 3600) / 300, (20, 1)
 # Written by the agents of all hosts together: canaries (3 with the first token), queue, batch,
 # cache, answers, errors, restarts, and 2 of GPUs. Each host calls every 10 s.
 METRICS, CALL_EVERY_S = 11, 10
+MORE_TIERS = 2  # answers that are hosted, and old ones
 
 
 # Columns of the price list, and how many TB a month each holds for.
@@ -190,7 +237,11 @@ def lines(e: Environment, usage: Usage) -> list[tuple[str, str, Decimal, Decimal
             service("VPC", "gateway endpoint (S3, DynamoDB)"),
         ),
         ("observability-dashboard", "dashboard", 1, service("CloudWatch", "dashboard")),
-        ("observability", "metrics", METRICS, service("CloudWatch", "custom metric first 10000")),
+        (
+            *("observability", "metrics"),
+            METRICS + (MORE_TIERS if e.fallback else 0),
+            service("CloudWatch", "custom metric first 10000"),
+        ),
         (
             *("observability", "metric calls"),
             Decimal(e.hosts * MONTH * 3600) / CALL_EVERY_S / 1000,
@@ -222,7 +273,9 @@ def lines(e: Environment, usage: Usage) -> list[tuple[str, str, Decimal, Decimal
         ("secrets", "calls", Decimal(e.hosts * MONTH * 3600) / 20 / 10_000, Decimal("0.05")),
         ("encryption-key", "key", 1, service("KMS", "key")),
     ]
-    made += egress(e, usage) + fallback(usage)
+    made += egress(e, usage) + fallback(e, usage)
+    if e.fallback:
+        made += way_out(e, e.fallback, usage)
     alarm = service("CloudWatch", "alarm standard resolution")
     made += [(f"observability-{name}", "alarm", 1, alarm) for name in ALARMS]
     if e.cache_iops > 3000:
@@ -263,17 +316,93 @@ def egress(e: Environment, usage: Usage) -> list[Made]:
     return made
 
 
-def fallback(usage: Usage) -> list[Made]:
-    """What the hosted API answers instead of the fleet."""
+def fallback(e: Environment, usage: Usage) -> list[Made]:
+    """What the hosted API answers instead of the fleet, and to prove that it would."""
+    name = e.fallback.api if e.fallback else FALLBACK_API
+    (api,) = [row for row in facts("hosted_llm_prices") if row["model"] == name]
+    prompt, answer = Decimal(api["input_per_1M"]), Decimal(api["output_per_1M"])
     share = usage.requests * Decimal(usage.fallback_share)
-    (api,) = [row for row in facts("hosted_llm_prices") if row["model"] == FALLBACK_API]
-    prompts = share * usage.input_tokens / 1_000_000
-    answers = share * usage.output_tokens / 1_000_000
+    made: list[Made] = []
+    if share:
+        made += [
+            ("fallback", "prompts", share * usage.input_tokens / 1_000_000, prompt),
+            ("fallback", "answers", share * usage.output_tokens / 1_000_000, answer),
+        ]
+    if e.fallback:
+        asked, answered = (PROOFS * tokens / 1_000_000 for tokens in PROOF_TOKENS)
+        made += [
+            ("fallback", "proofs, asked", asked, prompt),
+            ("fallback", "proofs, answered", answered, answer),
+        ]
+    return made
+
+
+def way_out(e: Environment, f: Fallback, usage: Usage) -> list[Made]:
+    """Gateways, switch, their tables, logs, names and alarms."""
+    spilled = usage.requests * Decimal(usage.fallback_share)
+    hosted = spilled + PROOFS
+    prompts, answers = (
+        spilled * tokens * each / GB
+        for tokens, each in ((usage.input_tokens, BYTES_IN), (usage.output_tokens, BYTES_OUT))
+    )
+    (tiers,) = [row for row in facts("data_transfer") if row["region"] == e.region]
+    endpoint = service("VPC", "gateway endpoint (S3, DynamoDB)")
+    write = service("DynamoDB", "on-demand write request unit")
+    read = service("DynamoDB", "on-demand read request unit")
+    metric = service("CloudWatch", "custom metric first 10000")
+    call = Decimal("0.05")  # of Secrets Manager, ten thousand
+    keys = f.tasks * MONTH * 3600 * (Decimal(1) / 15 + Decimal(len(f.companies)) / 60)
+    lookups = min(Decimal(e.hosts * MONTH * 3600) / 10, spilled)
     made: list[Made] = [
-        ("fallback", "prompts", prompts, Decimal(api["input_per_1M"])),
-        ("fallback", "answers", answers, Decimal(api["output_per_1M"])),
+        (
+            "gateway-service",
+            "processors",
+            f.tasks * MONTH * f.vcpus,
+            service("Fargate", "vCPU x86"),
+        ),
+        (
+            "gateway-service",
+            "memory",
+            f.tasks * MONTH * f.memory_gb,
+            service("Fargate", "memory x86"),
+        ),
+        ("gateway", "asks for keys", keys / 10_000, call),
+        ("gateway", "metrics", 6, metric),
+        ("gateway", "NAT data", prompts + answers, service("VPC", "NAT gateway data")),
+        ("gateway", "prompts out", prompts, Decimal(tiers["internet_first10TB"])),
+        ("gateway-names", "zone", 1, service("Route53", "hosted zone")),
+        ("gateway-names", "look-ups", lookups / 1_000_000, service("Route53", "standard queries")),
+        ("tables-spend", "writes", hosted * 2 * 3 / 1_000_000, write),
+        ("tables-spend", "reads", Decimal(TICKS * LOOKS) / 1_000_000, read),
+        ("switch-function", "calls", Decimal(TICKS) / 1_000_000, service("Lambda", "requests")),
+        (
+            *("switch-function", "running"),
+            *(TICKS * 60 * SWITCH_GB, service("Lambda", "arm duration first 7.5B")),
+        ),
+        ("switch", "asks for the probe key", Decimal(MONTH * 12) / 10_000, call),
+        ("observability", "metrics of the switch", 4, metric),
+        ("network-dynamodb", "gateway endpoint", MONTH, endpoint),
+        *logs("gateway-logs", hosted / 2**20, e),
+        *logs("switch-logs", TICKS * LOOKS * LOOK_KIB / 2**20, e),
     ]
-    return made if share else []
+    if f.keeps_answers:
+        made.append(("tables-stale", "writes", hosted * 2 / 1_000_000, write))
+    secret = service("SecretsManager", "secret")
+    made += [(f"secrets-{name}-api-key", "secret", 1, secret) for name in f.companies]
+    alarm = service("CloudWatch", "alarm standard resolution")
+    quick = service("CloudWatch", "alarm high resolution (10/30 s)")
+    made += [(f"observability-{name}", "alarm", n, alarm) for name, n in FALLBACK_ALARMS.items()]
+    made += [(f"observability-{name}", "alarm of 10 s", 1, quick) for name in QUICK_ALARMS]
+    return made
+
+
+def logs(resource: str, gb: Decimal, e: Environment) -> list[Made]:
+    """Written once, and kept for the days that the environment says."""
+    kept = gb * e.log_retention_days / (Decimal(365) / 12)
+    return [
+        (resource, "logs written", gb, service("CloudWatch", "logs ingest")),
+        (resource, "logs kept", kept, service("CloudWatch", "logs archive")),
+    ]
 
 
 def millionth(quantity: Decimal | int) -> Decimal:

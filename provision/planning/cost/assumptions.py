@@ -7,13 +7,15 @@ from decimal import Decimal
 
 from provision.planning.cost.month import Month
 from provision.planning.cost.resources.balancing import capacity_units
+from provision.planning.cost.resources.hosted import api_name
 from provision.planning.cost.usage import Usage
 
 LEFT_OUT = (
     "taxes, support plans, discounts of your contract and credits",
     "free tiers: ten alarms, three dashboards, 5 GB of logs, 100 GB out to the internet",
     "what clients pay on their side: their own traffic to the load balancer's zone, VPN, peering",
-    "prompts and answers on their way to a hosted API; CloudTrail; KMS requests (some dozens)",
+    "prompts and answers on their way to a hosted API that no gateway of ours asks",
+    "CloudTrail; KMS requests (some dozens)",
     "fetching weights and images the first time, and hosts that run twice during a replacement",
 )
 
@@ -23,6 +25,7 @@ def assumptions(month: Month) -> dict[str, str]:
     named = {field.name: getattr(month.usage, field.name) for field in fields(Usage)}
     if named["internet_share"] is None:
         named["internet_share"] = "1 if internet-facing, else 0"
+    named["fallback_api"] = api_name(month)
     return {
         **{_KEYS.get(name, name): _plain(value) for name, value in named.items()},
         "hosts": _hosts(month),

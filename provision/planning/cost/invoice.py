@@ -12,11 +12,13 @@ from provision.planning.cost.options import options
 from provision.planning.cost.resources import (
     balancing,
     compute,
+    gateway,
     metrics,
     monitoring,
     network,
     objects,
     secrets,
+    switch,
     volumes,
 )
 from provision.planning.cost.resources.free import FREE
@@ -31,6 +33,8 @@ PRICED: Mapping[str, Pricer] = {
     **monitoring.PRICED,
     **objects.PRICED,
     **secrets.PRICED,
+    **gateway.PRICED,
+    **switch.PRICED,
 }
 
 

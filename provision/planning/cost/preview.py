@@ -14,6 +14,7 @@ from provision.planning.cost.diff import Difference
 from provision.planning.cost.invoice import invoice
 from provision.planning.cost.month import Month
 from provision.planning.cost.per_request import PerRequest, full_load, stated
+from provision.planning.cost.resources.hosted import api_in_book
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,7 @@ def _traffic(month: Month, carried: Carried, today: date) -> Iterator[str]:
             " stated: the bill is that of too few hosts"
         )
     if usage.fallback_share:
-        gone = deprecation(month.book.hosted_model(usage.fallback_api), today)
+        known = api_in_book(month)
+        gone = deprecation(known, today) if known else None
         if gone:
             yield gone

@@ -24,7 +24,7 @@ class Usage:
     input_tokens: int = 700
     output_tokens: int = 100
     fallback_share: Decimal = Decimal(0)
-    fallback_api: str = "gpt-4o-mini"
+    fallback_api: str | None = None
     hours: Decimal = HOURS_PER_MONTH
     response_s: Decimal = Decimal(8)
     requests_per_connection: Decimal = Decimal(1)

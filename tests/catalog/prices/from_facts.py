@@ -72,9 +72,15 @@ SERVICES = {
     ("ECR", "storage"): ("ecr.gb_month", "GB-month"),
     ("SecretsManager", "secret"): ("secrets.secret_month", "secret-month"),
     ("KMS", "key"): ("kms.key_month", "key-month"),
+    ("DynamoDB", "on-demand write request unit"): ("dynamodb.write_1m", "1M units"),
+    ("DynamoDB", "on-demand read request unit"): ("dynamodb.read_1m", "1M units"),
+    ("Route53", "hosted zone"): ("dns.zone_month", "zone-month"),
+    ("Route53", "standard queries"): ("dns.queries_1m", "1M queries"),
 }
 # AWS sells these at one price wherever they are.
-EVERYWHERE = {"endpoint.gateway.hour", "cloudwatch.dashboard_month"}
+EVERYWHERE = {
+    *("endpoint.gateway.hour", "cloudwatch.dashboard_month", "dns.zone_month", "dns.queries_1m"),
+}
 # Prices that stand in the unit of another row ("month + 0.05/10k calls").
 WITHIN = {
     ("SecretsManager", "secret"): ("secrets.calls_10k", "0.05", "10k calls"),

@@ -60,6 +60,14 @@ ITEMS = (
     "secrets.secret_month",
     "secrets.calls_10k",
     "kms.key_month",
+    "fargate.vcpu_hour",
+    "fargate.gb_hour",
+    "lambda.requests_1m",
+    "lambda.arm.gb_second",
+    "dynamodb.write_1m",
+    "dynamodb.read_1m",
+    "dns.zone_month",
+    "dns.queries_1m",
 )
 
 # Every service costs a dollar a unit: lines show quantities.

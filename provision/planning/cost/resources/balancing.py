@@ -19,7 +19,7 @@ RULES_PER_S = 1000
 FREE_RULES = 10
 
 _RULE = "aws:lb/listenerRule:ListenerRule"
-_NOWHERE = Origin("prices/data_transfer.csv", "", Status.MEMORY)
+NOWHERE = Origin("prices/data_transfer.csv", "", Status.MEMORY)
 
 
 def load_balancer(resource: Declared, month: Month) -> Iterator[Line | Unbilled]:
@@ -66,7 +66,7 @@ def _egress(resource: Declared, month: Month) -> Iterator[Line | Unbilled]:
         inside = left if tier.up_to is None else min(left, tier.up_to - reached)
         if inside <= 0:
             return
-        price = Price(tier.usd, "GB", tier.origin or _NOWHERE)
+        price = Price(tier.usd, "GB", tier.origin or NOWHERE)
         name = f"data to the internet{_beyond(reached)}"
         yield line(resource, name, "GB", inside, price, assumed=True)
         left, reached = left - inside, reached + inside

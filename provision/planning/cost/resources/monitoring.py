@@ -8,14 +8,20 @@ from decimal import Decimal
 from provision.planning.cost.bill import Line, Unbilled
 from provision.planning.cost.declared import Declared
 from provision.planning.cost.month import Month, Pricer
+from provision.planning.cost.resources.hosted import hosted_requests
+from provision.planning.cost.resources.switch import looks
 
 DAYS_PER_MONTH = Decimal(365) / 12
 KEPT_FOR_EVER_DAYS = 365  # a group without retention is priced as it stands after a year
+KIB_PER_GB = 2**20
+GATEWAY_KIB = 1  # that the gateway and its front write for a hosted request
+SWITCH_KIB = Decimal("1.25")  # that the switch writes for a look
+_FALLBACK = ("gateway", "switch")  # components with a log of their own
 
 
 def log_group(resource: Declared, month: Month) -> Iterator[Line | Unbilled]:
-    """What hosts write, what is kept of it, and what people search."""
-    written = month.hosts * month.usage.logs_gb_per_host
+    """What is written, what is kept of it, and what people search of the hosts'."""
+    written = _written(resource, month)
     days = int(resource.inputs.get("retentionInDays") or KEPT_FOR_EVER_DAYS)
     kept, scanned = written * days / DAYS_PER_MONTH, month.usage.logs_scanned_gb
     yield month.line(resource, "logs written", "GB", written, "logs.ingest_gb", assumed=True)
@@ -28,7 +34,16 @@ def log_group(resource: Declared, month: Month) -> Iterator[Line | Unbilled]:
         assumed=True,
         note=f"for {days} days",
     )
-    yield month.line(resource, "logs searched", "GB", scanned, "logs.scanned_gb", assumed=True)
+    if resource.parent not in _FALLBACK:
+        yield month.line(resource, "logs searched", "GB", scanned, "logs.scanned_gb", assumed=True)
+
+
+def _written(resource: Declared, month: Month) -> Decimal:
+    if resource.parent == "gateway":
+        return hosted_requests(month) * GATEWAY_KIB / KIB_PER_GB
+    if resource.parent == "switch":
+        return looks(month) * SWITCH_KIB / KIB_PER_GB
+    return month.hosts * month.usage.logs_gb_per_host
 
 
 def alarm(resource: Declared, month: Month) -> Iterator[Line | Unbilled]:
