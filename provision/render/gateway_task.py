@@ -7,13 +7,14 @@ from typing import Any
 
 from provision.config import hosted
 from provision.config.environment import Environment
+from provision.render.front import TASK_PLACES
 from provision.render.gateway import STALE_TTL, TABLE_KEY, answer_s, spend_table, stale_table
 from provision.render.places import FRONT_PORT, GATEWAY_PORT, GATEWAY_RUN
 
 RUN_VOLUME = "run"
 STOP_TIMEOUT_MAX_S = 120  # Fargate's own limit
 READINESS = "/health/readiness"
-FRONT_CONFIG = "/tmp/nginx.conf"  # noqa: S108  # of the container, which is one of many
+FRONT_CONFIG = f"{TASK_PLACES.scratch}/nginx.conf"
 # Models that are called through a profile of several regions begin with one of these.
 _PROFILES = ("us.", "eu.", "apac.", "au.", "jp.", "us-gov.", "global.")
 
@@ -55,6 +56,7 @@ def containers(
         "environment": [{"name": "NGINX_CONF", "value": nginx_config}],
         "portMappings": [{"containerPort": FRONT_PORT, "protocol": "tcp"}],
         "mountPoints": [{**mount, "readOnly": True}],
+        "readonlyRootFilesystem": True,  # all that nginx writes goes to memory
         # The hop secret and the key socket are there when the gateway serves.
         "dependsOn": [{"containerName": "gateway", "condition": "HEALTHY"}],
         "stopTimeout": stop_timeout_s(environment),

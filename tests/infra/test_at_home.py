@@ -16,8 +16,15 @@ from provision.config.environment import Environment
 from provision.config.fallback import FallbackSettings
 from provision.errors import EXIT_REFUSED, Refused
 from provision.facts.outputs import Outputs
+from provision.switch.cloud import Cloud
+from provision.switch.handler import Cause, Switch
+from provision.switch.settings import parse
+from provision.switch.values import Outcome
 from rehearsal.provisioning import provision, provisioned_by
+from rehearsal.strict.guard import guard_session
+from tests.agent.fakes import FakeClock
 from tests.infra.scenes import PUBLIC_KEY, described
+from tests.switch.room import FakeAsker
 
 OUTPUTS = "/llm-fleet/dev/outputs"
 
@@ -117,6 +124,35 @@ def test_when_nobody_can_say_it_is_refused(
             provision(environment, public_key=PUBLIC_KEY)
     finally:
         put(whole)
+
+
+def test_the_switch_does_it_with_what_it_was_told(
+    environment: Environment, outputs: Outputs
+) -> None:
+    """The function's own document, in the account that the program made: it trips on a canary and
+    its own tokens, remembers, keeps the hosts, and from then on an `up` is refused."""
+    assert outputs.fallback is not None
+    function = client("lambda").get_function(FunctionName=outputs.fallback.switch_function)
+    settings = parse(function["Configuration"]["Environment"]["Variables"]["SWITCH"])
+    clock = FakeClock(1_795_230_000.0)
+    asker = FakeAsker(clock, outcome=Outcome.FAILED)
+    client("cloudwatch").set_alarm_state(
+        AlarmName="llm-fleet-dev-switch-canary", StateValue="ALARM", StateReason="test"
+    )
+    session = guard_session(boto3.Session(region_name="us-east-1"))
+    switch = Switch(settings, Cloud(settings, session), asker, clock)
+
+    line = switch.run(Cause("a test"), ends=clock.monotonic() + 90)
+
+    assert (line["applied"], line["weights"]["now"], line["problems"]) == ("done", [0, 100], [])
+    assert line["signals"]["spent_usd"] == "0"
+    hints = client("ssm").get_parameter(Name=outputs.fallback.hints_parameter)
+    assert json.loads(hints["Parameter"]["Value"])["mode"] == "fallback"
+    (group,) = client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
+    suspended = {process["ProcessName"] for process in group["SuspendedProcesses"]}
+    assert {"AlarmNotification", "ScheduledActions"} <= suspended
+    with pytest.raises(Refused, match="has only 0 %"):
+        provision(environment, public_key=PUBLIC_KEY)
 
 
 def put(text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from moto import mock_aws
 from provision.config.environment import Environment
 from provision.config.fallback import FallbackSettings
 from provision.render import gateway_task
+from provision.render.front import TASK_PLACES
 from provision.render.gateway_image import dockerfile
 from tests.config.environments import SMALL
 
@@ -43,6 +45,14 @@ def test_the_front_waits_for_the_gateway_and_shares_its_folder() -> None:
     assert front["mountPoints"][0]["readOnly"] is True
     assert "portMappings" not in gateway
     assert front["portMappings"] == [{"containerPort": 8000, "protocol": "tcp"}]
+
+
+def test_the_front_writes_to_memory_only() -> None:
+    """Its own configuration too: the container's disk is closed."""
+    _, front = definitions(away(GPT))
+    assert front["readonlyRootFilesystem"] is True
+    (script,) = front["command"]
+    assert re.findall(r"> (\S+)", script) == [f"{TASK_PLACES.scratch}/nginx.conf"]
 
 
 def test_a_task_has_the_time_that_fargate_gives() -> None:
