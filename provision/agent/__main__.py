@@ -99,8 +99,10 @@ def _maintain(options: argparse.Namespace, paths: Paths, events: Events) -> None
 
 
 def _drain(options: argparse.Namespace, paths: Paths, events: Events) -> None:
-    clock = SystemClock()
-    engines = engines_of(paths, clock, options.replica)
+    clock, one = SystemClock(), options.replica
+    mark = Maintenance(paths.maintenance if one is None else paths.maintenance_of(one))
+    mark.emptied(clock.now(), yes=False)
+    engines = engines_of(paths, clock, one)
     drain(
         lambda: [engine.metrics() for engine in engines],
         quiet_s=options.quiet,
@@ -108,6 +110,7 @@ def _drain(options: argparse.Namespace, paths: Paths, events: Events) -> None:
         clock=clock,
         events=events,
     )
+    mark.emptied(clock.now(), yes=True)
 
 
 def _resume(options: argparse.Namespace, paths: Paths, events: Events) -> None:

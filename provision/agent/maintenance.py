@@ -6,7 +6,7 @@ host serves again. It does not outlive a reboot.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Optional
 
@@ -16,11 +16,16 @@ from provision.agent.system import read_json, write_json
 
 @dataclass(frozen=True)
 class Mark:
-    """Who took the host away, why, and when that ends. Times are seconds since the epoch."""
+    """Who took the host away, why, and when that ends. Times are seconds since the epoch.
+
+    ``emptied``: nothing runs in its engines any more. Until then they get no canary, which nobody
+    could tell from a client's request; an engine that is not started anew needs one afterwards.
+    """
 
     since: float
     until: float
     why: str
+    emptied: bool = False
 
     def holds(self, now: float) -> bool:
         """It has not run out."""
@@ -47,9 +52,18 @@ class Maintenance:
     def begin(self, now: float, *, lease_s: float, why: str) -> Mark:
         """Set the mark, or renew the one that holds: it keeps its beginning."""
         before = self.mark(now)
-        mark = Mark(before.since if before else now, now + lease_s, why)
+        if before is None:
+            mark = Mark(now, now + lease_s, why)
+        else:
+            mark = replace(before, until=now + lease_s, why=why)
         write_json(self._path, asdict(mark))
         return mark
+
+    def emptied(self, now: float, *, yes: bool) -> None:
+        """Note on the mark that holds, if one does, whether the engines are empty."""
+        mark = self.mark(now)
+        if mark is not None:
+            write_json(self._path, asdict(replace(mark, emptied=yes)))
 
     def ran_out(self, now: float) -> bool:
         """There was a mark, and nobody ended it."""

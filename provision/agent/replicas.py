@@ -113,7 +113,8 @@ class Replicas:
         if seen is None:
             return
         mark = self._mark() or self._away(watch.index)
-        heard = watch.step(seen.get(watch.container), away_since=mark.since if mark else None)
+        since = mark.since if mark is not None and not mark.emptied else None
+        heard = watch.step(seen.get(watch.container), away_since=since)
         if heard is not None and mark is None:  # who is away on purpose is nobody's bad news
             self._hear(heard)
         self.leave_out()

@@ -28,6 +28,18 @@ def test_renewed_it_keeps_its_beginning(maintenance: Maintenance) -> None:
     assert maintenance.mark(200.0) == Mark(100.0, 210.0, "deploy")
 
 
+def test_emptied_it_stays_so_until_it_is_emptied_again(maintenance: Maintenance) -> None:
+    """Renewing changes nothing of it; without a mark there is nothing to note it on."""
+    maintenance.emptied(100.0, yes=True)
+    assert maintenance.mark(100.0) is None
+    maintenance.begin(100.0, lease_s=60, why="deploy")
+    maintenance.emptied(110.0, yes=True)
+    maintenance.begin(120.0, lease_s=60, why="go on")
+    assert maintenance.mark(130.0) == Mark(100.0, 180.0, "go on", emptied=True)
+    maintenance.emptied(130.0, yes=False)
+    assert maintenance.mark(130.0) == Mark(100.0, 180.0, "go on")
+
+
 def test_one_that_ran_out_begins_anew(maintenance: Maintenance) -> None:
     """A forgotten mark of yesterday says nothing about today's engine."""
     maintenance.begin(100.0, lease_s=60, why="deploy")

@@ -372,6 +372,28 @@ class TestMeasures:
         assert Before(measured.world.paths.before).served(self.LAYOUT) == before
 
 
+class TestEmptied:
+    def test_an_engine_that_is_not_started_anew_is_asked_again(self, served: Served) -> None:
+        """While it is emptied it is not, and grows stale; whoever goes on with a rollout that broke
+        off finds it warm, leaves it as it is, and waits until it is ready."""
+        served.apply(served.one)
+        served.engine.healthy = True
+        served.until("ready")
+        maintenance = Maintenance(served.world.paths.maintenance)
+        maintenance.begin(served.world.clock.now(), lease_s=3000, why="a rollout")
+        served.turn(2)
+        asked = len(served.engine.asked)
+        served.turn(100)
+        assert len(served.engine.asked) == asked
+        assert served.agent.status()["ready_for"] is None
+        assert "gave its last token" in served.agent.status()["reason"]
+
+        maintenance.emptied(served.world.clock.now(), yes=True)
+        served.turn(20)
+        assert len(served.engine.asked) > asked
+        assert served.agent.status()["ready_for"] == served.one.id
+
+
 class TestTrouble:
     @pytest.fixture(autouse=True)
     def ready(self, served: Served) -> None:
