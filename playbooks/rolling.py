@@ -110,7 +110,8 @@ def roll(session: Session, plan: Plan, *, keep_going: bool) -> list[Outcome]:
     back = way_back(session.environment, plan.intent, cloud=session.cloud, shell=session.shell)
     back = carry(session, back) if plan.intent.carried else back
     if not back:
-        progress("every host runs what it ran before, in traffic")
+        unseen = f"; not looked at: {', '.join(back.left_out)}" if back.left_out else ""
+        progress(f"every host runs what it ran before, in traffic{unseen}")
         work.returned = not back.left_out
         return [outcome]
     progress(plan_report.text(back))
