@@ -50,6 +50,7 @@ class Process:
         watch: is told of every moment at which something changes; it may kill.
         gate: is passed before each call that changes or waits; who stands there sleeps.
         offline: its machine has no network.
+        at: the call that it makes, or made last.
     """
 
     room: Room
@@ -59,6 +60,7 @@ class Process:
     watch: Watch = lambda _: None
     gate: Callable[[str], None] = lambda _: None
     offline: bool = False
+    at: str = ""
     cuts: int = 0
 
     def __post_init__(self) -> None:
@@ -86,6 +88,7 @@ class Process:
     def change(self, what: str, act: Callable[[], Any]) -> Any:
         """Do something that others can see."""
         self.check()
+        self.at = what
         self.gate(what)
         with self.room.lock:
             self.check()

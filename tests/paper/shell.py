@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from io import StringIO
 from typing import Any
 
@@ -131,7 +132,7 @@ class _HostProgram:
 
     def _maintain(self, options: Any) -> None:
         mark = self._host.maintain(lease_s=options.lease, why=options.why)
-        self._events.emit("maintenance", until=mark.until)
+        self._events.emit("maintenance", **asdict(mark))
 
     def _resume(self, _: Any) -> None:
         self._events.emit("resumed", was_away=self._host.resume())

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from provision.executor import executor
 from provision.planning import lock
@@ -16,7 +16,6 @@ from tests.paper import stage
 from tests.paper.desk import Desk, OneAfterTheOther, all_done
 from tests.paper.doors import Room
 from tests.paper.engine import Fate
-from tests.paper.host import PaperHost
 from tests.paper.stage import OLD, troubles, wrongs
 from tests.paper.turns import Turn
 from tests.paper.world import World
@@ -24,11 +23,15 @@ from tests.paper.world import World
 PEOPLE = ("anna", "bob")
 people = st.sampled_from(PEOPLE)
 tasks = st.sampled_from(["restart", "deploy", "rollback"])
+faults = st.sampled_from(["crash", "crash", "power", "power", "end", "line", "disk"])
+# Whoever sleeps between the journal's entry and one of these does it when it wakes; so does who
+# sleeps between the renewal of a lease and the apply under it.
+UNFENCED = ("register", "deregister", "suspend", "resume", "put_object")
 _LONGEST_S = 1500.0  # until an engine that never loads is given up, and more
 
 
 class Fleet(RuleBasedStateMachine):
-    """Three hosts, two people with a laptop each."""
+    """Two or three hosts, two people with a laptop each."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,11 +41,14 @@ class Fleet(RuleBasedStateMachine):
         self.turns: dict[str, Turn] = {}
         self.epochs: dict[str, int] = {}
 
-    @initialize(fate=st.sampled_from([Fate.FINE, Fate.FINE, Fate.DIES, Fate.SHORT_LIVED]))
-    def begins_with(self, fate: Fate) -> None:
+    @initialize(
+        hosts=st.integers(2, 3),
+        fate=st.sampled_from([Fate.FINE, Fate.FINE, Fate.DIES, Fate.SHORT_LIVED]),
+    )
+    def begins_with(self, hosts: int, fate: Fate) -> None:
         """A fleet that serves; the release that comes may be no good."""
-        self.new = stage.new(3)
-        self.room = Room(stage.fleet(3, before=None))
+        self.new = stage.new(hosts)
+        self.room = Room(stage.fleet(hosts))
         self.world.fates[self.new] = fate
         self.desks = {name: Desk(self.room, person=name, machine=f"{name}s") for name in PEOPLE}
 
@@ -50,14 +56,14 @@ class Fleet(RuleBasedStateMachine):
     def world(self) -> World:
         return self.room.world
 
-    def turn(self, name: str) -> Turn | None:
+    def works(self, name: str) -> Turn | None:
         """What somebody works on now."""
         turn = self.turns.get(name)
         return None if turn is None or turn.ended else turn
 
-    def awake(self, name: str) -> Turn | None:
-        turn = self.turn(name)
-        return turn if turn and turn.process.id not in self.world.asleep else None
+    @property
+    def somebody_works(self) -> bool:
+        return any(self.works(name) for name in PEOPLE)
 
     @rule(name=people, task=tasks, most=st.sampled_from(["1", "2"]))
     def begins(self, name: str, task: str, most: str) -> None:
@@ -70,96 +76,78 @@ class Fleet(RuleBasedStateMachine):
         self.types(name, "deploy", **{how: True})
 
     def types(self, name: str, task: str, **flags: Any) -> None:
-        if self.turn(name) is None:
+        if self.works(name) is None:
             self.turns[name] = Turn(self.desks[name], task, flags)
 
-    @rule(name=people, calls=st.integers(1, 12))
+    @precondition(lambda self: self.somebody_works)
+    @rule(name=people, calls=st.integers(1, 40))
     def goes_on(self, name: str, calls: int) -> None:
         """Some calls further."""
-        if turn := self.awake(name):
+        if turn := self.works(name):
             turn.go(calls)
 
+    @precondition(lambda self: self.somebody_works)
     @rule(name=people)
     def comes_to_an_end(self, name: str) -> None:
         """Without being disturbed."""
-        if turn := self.awake(name):
+        if turn := self.works(name):
             turn.go(float("inf"))
 
-    @rule(name=people)
-    def is_killed(self, name: str) -> None:
-        """Between two calls."""
-        if turn := self.turn(name):
+    @precondition(lambda self: self.somebody_works)
+    @rule(name=people, seconds=st.sampled_from([0.0, 0.3, 1.5, 4.0, 15.0]))
+    def is_killed(self, name: str, seconds: float) -> None:
+        """Between two calls, or while it waits for something."""
+        if turn := self.works(name):
+            self.world.time.after(seconds, self.world.dies, turn.process.id)
+            if seconds:
+                turn.go(3)
             turn.is_killed()
 
-    @rule(name=people, seconds=st.sampled_from([0.3, 1.5, 4.0, 15.0]))
-    def is_killed_in_the_middle(self, name: str, seconds: float) -> None:
-        """While it waits for something."""
-        if turn := self.awake(name):
-            self.world.time.after(seconds, self.world.dies, turn.process.id)
-            turn.go(3)
-
-    @rule(name=people)
-    def falls_asleep(self, name: str) -> None:
-        """The lid is closed: nothing is heard of it."""
-        turn = self.awake(name)
-        if turn and not turn.at.startswith(("register", "deregister", "suspend", "resume")):
-            self.world.silence(turn.process.id)
-            self.world.asleep.add(turn.process.id)
-
-    @rule(name=people)
-    def wakes(self, name: str) -> None:
-        """And goes on as if nothing had been."""
-        if turn := self.turn(name):
-            self.world.asleep.discard(turn.process.id)
+    @precondition(lambda self: self.somebody_works)
+    @rule(name=people, seconds=st.sampled_from([10.0, 61.0, 400.0]), other=st.booleans())
+    def sleeps(self, name: str, seconds: float, other: bool) -> None:
+        """The lid is closed, and nothing is heard of it. Others may go on meanwhile."""
+        turn = self.works(name)
+        if turn is None or turn.at.startswith(UNFENCED) or turn.at.endswith(" apply"):
+            return
+        process = turn.process.id
+        self.world.silence(process)
+        self.world.asleep.add(process)
+        self.world.time.run(seconds)
+        if other:
+            someone = next(one for one in PEOPLE if one != name)
+            self.types(someone, "deploy", resume=True)
+            if them := self.works(someone):
+                them.go(float("inf"))
+        self.world.asleep.discard(process)
 
     @rule(seconds=st.sampled_from([1.0, 20.0, 61.0, 400.0]))
     def time_passes(self, seconds: float) -> None:
         """For everybody."""
         self.world.time.run(seconds)
 
-    def someone(self, number: int) -> PaperHost:
+    @rule(fault=faults, number=st.integers(0, 2))
+    def something_happens(self, fault: str, number: int) -> None:
+        """To a host; what is broken already is mended."""
         names = sorted(self.world.hosts)
-        return self.world.befalls(names[number % len(names)])
+        host = self.world.befalls(names[number % len(names)])
+        if fault == "crash":
+            host.engine_crashes()
+        elif fault == "power":
+            (host.power_off if host.on else host.power_on)()
+        elif fault == "end" and len(names) > 1:
+            self.world.is_terminated(host.name)
+        elif fault == "line":
+            host.ssh = not host.ssh and host.on
+        elif fault == "disk":
+            host.disk_full = not host.disk_full
 
-    @rule(number=st.integers(0, 2))
-    def an_engine_crashes(self, number: int) -> None:
-        """Docker starts it again."""
-        self.someone(number).engine_crashes()
-
-    @rule(number=st.integers(0, 2))
-    def power_fails(self, number: int) -> None:
-        """Or comes back: the host boots."""
-        host = self.someone(number)
-        if host.on:
-            host.power_off()
-        else:
-            host.power_on()
-
-    @rule(number=st.integers(0, 2))
-    def a_host_is_terminated(self, number: int) -> None:
-        """For good."""
-        if len(self.world.hosts) > 2:
-            self.world.is_terminated(self.someone(number).name)
-
-    @rule(number=st.integers(0, 2))
-    def a_line_is_cut(self, number: int) -> None:
-        """Or mended."""
-        host = self.someone(number)
-        host.ssh = not host.ssh and host.on
-
-    @rule(number=st.integers(0, 2))
-    def a_disk_is_full(self, number: int) -> None:
-        """Or has space again."""
-        host = self.someone(number)
-        host.disk_full = not host.disk_full
-
-    @rule()
-    def s3_goes_away(self) -> None:
-        """Or comes back."""
-        if self.world.s3_away:
-            self.world.s3_comes_back()
-        else:
+    @rule(seconds=st.sampled_from([20.0, 200.0, 290.0, 400.0]))
+    def s3_is_away(self, seconds: float) -> None:
+        """For a while."""
+        if not self.world.s3_away:
             self.world.s3_goes()
+            self.world.time.after(seconds, self.world.s3_comes_back)
 
     @invariant()
     def nothing_went_wrong(self) -> None:
@@ -205,8 +193,10 @@ class Fleet(RuleBasedStateMachine):
             if said.code == 0:
                 break
         assert said.code == 0, said.text
-        if "no rollout broke off" not in said.text:
-            assert troubles(self.world, {OLD, self.new}) == []
+        found = troubles(self.world, {OLD, self.new})
+        if "no rollout broke off" in said.text:  # then a host may have booted with an older one
+            found = [one for one in found if not one.startswith("hosts run")]
+        assert found == []
 
 
 Fleet.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
