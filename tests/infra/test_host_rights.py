@@ -38,6 +38,7 @@ RIGHTS = {
     "head_object": "s3:GetObject",
     "list_objects": "s3:ListBucket",
     "list_objects_v2": "s3:ListBucket",
+    "put_metric_data": "cloudwatch:PutMetricData",
     "put_parameter": "ssm:PutParameter",
     "register_targets": "elasticloadbalancing:RegisterTargets",
     "set_instance_health": "autoscaling:SetInstanceHealth",
