@@ -93,9 +93,10 @@ def test_a_minute_without_network(fleet: Fleet) -> None:
     assert_whole(fleet, before)
 
 
-@pytest.mark.lab
+@pytest.mark.soak
 def test_a_request_that_outlasts_the_deadline(fleet: Fleet) -> None:
-    """The host is not stopped under it: back into traffic, exit 1, and the answer is whole."""
+    """Longer than the longest answer that the environment promises: the load balancer cuts it when
+    the deregistration delay is over. The host is not stopped under it, but goes back; exit 1."""
     before = current(fleet)
     for host in fleet.world.hosts():
         _behave(fleet, host, "QUICK_TOKEN_S=0.1")
@@ -114,7 +115,8 @@ def test_a_request_that_outlasts_the_deadline(fleet: Fleet) -> None:
 
     assert done.code == 1, str(done)
     assert "request(s) still run after 35 s" in done.out + done.err
-    assert came.lost == [], str(came)
+    assert all(one.cut and one.seconds > 35 for one in came.lost), str(came)
+    assert len(came.lost) < len(came.taken)
     assert_whole(fleet, before)
 
 

@@ -21,7 +21,7 @@ DYING = (sys.executable, "-m", "tests.lab.dying_fab")
 @pytest.mark.parametrize(
     ("task", "place", "number", "way"),
     [
-        pytest.param("restart", "done", 2, "--resume", marks=pytest.mark.lab),
+        pytest.param("restart", "done", 2, "--resume", marks=pytest.mark.soak),
         pytest.param("deploy", "begun", 7, "--abort", marks=pytest.mark.lab),
         pytest.param("deploy", "done", 7, "--resume", marks=pytest.mark.soak),
         pytest.param("deploy", "written", 14, "--abort", marks=pytest.mark.soak),
