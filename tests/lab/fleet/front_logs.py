@@ -42,7 +42,11 @@ class FrontLogs:
             enter = ["nsenter", "--target", str(inside.init_pid()), "--all", "--"]
             words = [*enter, "docker", "logs", "--follow", container]
             with subprocess.Popen(
-                words, stdout=subprocess.PIPE, text=True, process_group=0
+                words,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+                process_group=0,
             ) as process:
                 stop = threading.Thread(target=self._stop, args=(process,), daemon=True)
                 stop.start()
