@@ -85,15 +85,21 @@ class Actions:
         clock: Clock,
         stopped: Callable[[], bool],
         board: Switchboard | None = None,
+        confirm: Callable[[], None] = lambda: None,
     ) -> None:
         self._shell, self._http, self._cloud, self._clock = shell, http, cloud, clock
-        self._stopped = stopped
-        self._traffic = Traffic(cloud, clock)
+        self._stopped, self._confirm = stopped, confirm
+        self._traffic = Traffic(cloud, clock, confirm=confirm)
         self._leases = Leases(shell)
         self._levers = Levers(board=board, cloud=cloud, clock=clock, stopped=stopped)
 
     def carry_out(self, step: Step, say: Say) -> Did:
-        """Do *step*, telling *say* about its progress. Raises FleetError when it fails."""
+        """Do *step*, telling *say* about its progress. Raises FleetError when it fails.
+
+        *confirm* made sure that the run may still change something: AWS refuses nobody, as hosts do
+        who hear from a newer one.
+        """
+        self._confirm()
         if isinstance(step.action, TerminateHost | WaitReplaced):
             cloud, clock, stopped = self._cloud, self._clock, self._stopped
             return Did(replacing(step, cloud=cloud, clock=clock, stopped=stopped, say=say))

@@ -56,6 +56,7 @@ class Executor:
             clock=clock,
             stopped=self._stop.is_set,
             board=board,
+            confirm=self._confirm,
         )
 
     def execute(self, plan: Plan, journal: Journal | None = None) -> Outcome:
@@ -116,6 +117,10 @@ class Executor:
             pending = wait(pending, timeout=_LOOK_AGAIN_S).not_done
             if self._stop.is_set() and not self._changing:
                 self._shell.close()  # ends what only waits
+
+    def _confirm(self) -> None:
+        if self._journal is not None:
+            self._journal.confirm()
 
     def _lock_lost(self, why: LockLost) -> None:
         self._lost = why

@@ -108,6 +108,21 @@ class Journal:
             self._made += 1
         self._wake.set()
 
+    def confirm(self) -> None:
+        """Make sure that the lock is still ours, before what no host can refuse: calls of AWS.
+
+        S3 is asked when it was not heard of lately, for then another may have taken over. Raises
+        LockLost.
+        """
+        if self._lost:
+            raise self._lost
+        if self._clock.monotonic() - self._heard_at < RENEW_S:
+            return
+        with self._state:
+            self._made += 1
+            made = self._made
+        self._write(made)
+
     def start(self) -> None:
         """Begin to keep the lock alive."""
         self._thread.start()

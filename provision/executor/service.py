@@ -24,8 +24,10 @@ _QUESTION = "Say hello."
 class Traffic:
     """Who is in traffic: target health is asked for once a poll however many hosts wait for it."""
 
-    def __init__(self, cloud: Cloud, clock: Clock) -> None:
-        self._cloud, self._clock = cloud, clock
+    def __init__(
+        self, cloud: Cloud, clock: Clock, *, confirm: Callable[[], None] = lambda: None
+    ) -> None:
+        self._cloud, self._clock, self._confirm = cloud, clock, confirm
         self._lock = threading.Lock()
         self._states: dict[str, tuple[str, str]] = {}
         self._read_at: float | None = None
@@ -64,6 +66,7 @@ class Traffic:
                     hint="`fab status` shows what became of the others",
                 )
             self._clock.sleep(POLL_S)
+        self._confirm()
         self._cloud.deregister(host.name)
         until = self._clock.monotonic() + timeout_s
         while True:
@@ -81,6 +84,7 @@ class Traffic:
 
     def enter(self, host: Host) -> None:
         """Put *host* in; it gets traffic as soon as it passes the check."""
+        self._confirm()
         self._cloud.register(host.name)
         with self._lock:
             self._leaving.discard(host.name)

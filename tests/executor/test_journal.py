@@ -53,6 +53,44 @@ def no_writes(bucket: Bucket) -> Iterator[None]:
     assert bucket.objects[LOCK] == before
 
 
+class TestConfirm:
+    """Before what no host can refuse."""
+
+    def test_nobody_asks_when_s3_was_just_heard(self) -> None:
+        """A lock that was renewed a moment ago is nobody else's."""
+        writer = Writer()
+        writer.pass_time(RENEW_S - 1)
+        with no_writes(writer.bucket):
+            writer.journal.confirm()
+
+    def test_one_that_slept_and_was_replaced(self) -> None:
+        """It finds out before it acts."""
+        writer = Writer()
+        writer.pass_time(400.0)
+        take(writer.bucket, BOB, token="b1")
+        with pytest.raises(LockLost, match=r"bob@desk .* holds epoch 2 now, this run has epoch 1"):
+            writer.journal.confirm()
+        with pytest.raises(LockLost):
+            writer.journal.confirm()
+
+    def test_one_that_slept_and_nobody_came(self) -> None:
+        """The lock is renewed, and it goes on."""
+        writer = Writer()
+        writer.pass_time(400.0)
+        writer.journal.confirm()
+        assert writer.run.open
+        with no_writes(writer.bucket):
+            writer.journal.confirm()
+
+    def test_s3_is_away(self) -> None:
+        """Then it waits until it knows, as before each step."""
+        writer = Writer()
+        writer.pass_time(RENEW_S)
+        once(away, writer.bucket)
+        writer.journal.confirm()
+        assert writer.said[0].startswith("S3 does not take the journal, trying again")
+
+
 class TestSteps:
     def test_the_entry_stands_before_the_step_begins(self) -> None:
         """And says afterwards that it was done."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from provision.errors import CloudError, HostError
+from provision.errors import CloudError, HostError, LockLost
 from provision.executor.service import Traffic
 from provision.testing import samples
 from provision.testing.clock import FakeClock
@@ -67,6 +67,20 @@ class TestLeave:
         room.cloud.deregister = lambda host: None  # type: ignore[method-assign]
         with pytest.raises(HostError, match="still calls it healthy 60 s after it was taken out"):
             room.leave(FIRST, 1)
+
+    def test_who_lost_the_lock_while_waiting_moves_nobody(self) -> None:
+        """AWS would do it for anybody."""
+        room = Room()
+
+        def lost() -> None:
+            raise LockLost("bob holds epoch 2 now")
+
+        traffic = Traffic(room.cloud, room.clock, confirm=lost)
+        with pytest.raises(LockLost):
+            traffic.leave(FIRST, timeout_s=60.0, stopped=lambda: False)
+        with pytest.raises(LockLost):
+            traffic.enter(FIRST)
+        assert room.cloud.log == []
 
     def test_nobody_knows_who_serves(self) -> None:
         """Then nobody leaves."""

@@ -48,7 +48,7 @@ class Process:
     Attributes:
         id: what the machine knows it by; ``person`` and ``machine`` say whose and where.
         watch: is told of every moment at which something changes; it may kill.
-        gate: is passed before each call that changes or waits; who stands there sleeps.
+        gate: is passed before each call that changes or waits, and before *gated_looks*.
         offline: its machine has no network.
         at: the call that it makes, or made last.
     """
@@ -60,6 +60,7 @@ class Process:
     watch: Watch = lambda _: None
     gate: Callable[[str], None] = lambda _: None
     offline: bool = False
+    gated_looks: tuple[str, ...] = ()
     at: str = ""
     cuts: int = 0
 
@@ -157,6 +158,8 @@ class CloudDoor:
                     raise CloudError(f"{name} failed: could not connect", hint="are you online?")
                 return getattr(process.world.account, name)(*arguments, **options)
 
+            if name in process.gated_looks:
+                process.gate(name)
             if name not in CHANGES:
                 return process.look(act)
             return process.change(f"{name} {_shown(arguments)}", act)

@@ -32,7 +32,7 @@ class Turn:
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
     def __post_init__(self) -> None:
-        self.process = self.desk.process(gate=self._gate)
+        self.process = self.desk.process(gate=self._gate, gated_looks=("target_health",))
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
         self._settle()
