@@ -10,6 +10,7 @@ from provision.agent.cloud import current_release
 from provision.agent.errors import AgentError, CloudUnreachable
 from provision.agent.host import Host
 from provision.agent.lock import held
+from provision.agent.maintenance import Maintenance
 
 _SET_UP_S = 1800.0
 
@@ -24,6 +25,8 @@ def boot(host: Host, *, lock_wait_s: float = LOCK_WAIT_S) -> bool:
     Whoever deploys to this host meanwhile is right: what he applied stays. Raises AgentError.
     """
     first = not host.paths.booted.exists()
+    if first:
+        _end_what_was_before(host)
     publish_host_key(host)
     # One at a time: the boot unit, the agent when that one failed, and the operator's apply.
     with held(host.paths.lock, host.clock, host.events, wait_s=lock_wait_s):
@@ -31,6 +34,16 @@ def boot(host: Host, *, lock_wait_s: float = LOCK_WAIT_S) -> bool:
             host.events.emit("unchanged", release=host.paths.current_release())
             return False
         return _take_current(host, mounted_now=cache.ensure(host))
+
+
+def _end_what_was_before(host: Host) -> None:
+    """Who took this host out of traffic before it went down may be gone, and the mark went with it.
+
+    It is left as if its lease had run out, so that the agent registers the host again.
+    """
+    maintenance, now = Maintenance(host.paths.maintenance), host.clock.now()
+    if maintenance.mark(now) is None:
+        maintenance.begin(now, lease_s=0.0, why="it booted")
 
 
 def _take_current(host: Host, *, mounted_now: bool) -> bool:

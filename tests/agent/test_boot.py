@@ -16,6 +16,7 @@ from provision.agent.apply import Apply
 from provision.agent.boot import boot
 from provision.agent.cloud import Cloud
 from provision.agent.errors import AgentError, Busy, CloudUnreachable
+from provision.agent.maintenance import Maintenance
 from provision.agent.system import Completed
 from tests.agent.conftest import World, make_release, write_files
 
@@ -53,6 +54,24 @@ def test_a_fresh_host_ends_with_the_current_release(fresh: World) -> None:
     assert parameter(fresh) == "ssh-ed25519 AAAAed\nssh-rsa AAAArsa"
     assert fresh.paths.current_release() == RELEASE.id
     assert {c.status for c in fresh.machine.containers.values()} == {"running"}
+
+
+def test_a_host_that_went_down_while_it_was_away_comes_back_into_traffic(fresh: World) -> None:
+    """It was deregistered, and who did that may be gone: as when a lease runs out."""
+    boot(fresh.host)
+    maintenance = Maintenance(fresh.paths.maintenance)
+    assert maintenance.ran_out(fresh.clock.now())
+    maintenance.end()
+    boot(fresh.host)  # not a boot: the agent tries again what failed
+    assert not maintenance.ran_out(fresh.clock.now())
+
+
+def test_whoever_takes_a_booting_host_away_is_heard(fresh: World) -> None:
+    """His lease holds."""
+    maintenance = Maintenance(fresh.paths.maintenance)
+    maintenance.begin(fresh.clock.now(), lease_s=300.0, why="a rollout")
+    boot(fresh.host)
+    assert maintenance.mark(fresh.clock.now()) is not None
 
 
 def test_a_bare_image_is_set_up_first(fresh: World) -> None:
