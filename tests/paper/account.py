@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from provision.connectors.protocols import Stamped, TargetHealth, Written
+from provision.errors import CloudError
 from provision.facts.inventory import Inventory
 from provision.planning.lock import LOCK, RENEW_S
 from provision.planning.release import CURRENT, parse_current
@@ -64,6 +65,8 @@ class Account(FakeCloud):
     def register(self, host: str) -> None:
         """Put the host in."""
         self._fail("register")
+        if host not in self.world.hosts:
+            raise CloudError(f"elbv2:register_targets on {host} failed: InvalidTarget: terminated")
         self.log.append(f"register {host}")
         self.world.balancer.register(host)
 

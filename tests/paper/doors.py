@@ -12,6 +12,7 @@ from provision.errors import CloudError
 from tests.paper.world import World
 
 CHANGES = ("put_if", "put_object", "put_secret", "register", "deregister", "suspend", "resume")
+_REFUSED_BY_NOBODY = ("register", "deregister", "suspend", "resume", "put_object")
 WHOLE = '{"choices": [{"message": {"content": "Hello."}, "finish_reason": "stop"}]}'
 
 
@@ -76,6 +77,16 @@ class Process:
     def lives(self) -> bool:
         """It was not killed."""
         return self.id in self.world.alive
+
+    @property
+    def looks_first(self) -> bool:
+        """What it does next is refused when another has taken over, by S3 or by a host.
+
+        AWS refuses nobody, so a run asks S3 in the moment before; and in the moment before an apply
+        it renews the host's lease. Who is sent to sleep in such a moment, wakes, and goes on, acts
+        on what was so then.
+        """
+        return not self.at.startswith(_REFUSED_BY_NOBODY) and not self.at.endswith(" apply")
 
     def kill(self) -> None:
         """``kill -9``."""

@@ -178,6 +178,8 @@ class PaperHost:
     def _boot(self) -> None:
         if not self.on or self.engine is not None or self.jobs.busy:
             return
+        if self._held_mark() is None:  # who took it away before may be gone
+            self.maintain(lease_s=0.0, why="it booted")
         wanted = self.world.account.current() if not self.world.s3_away else self.current
         if wanted is None:
             self.world.time.after(_RETRY_S, self._boot)

@@ -24,9 +24,6 @@ PEOPLE = ("anna", "bob")
 people = st.sampled_from(PEOPLE)
 tasks = st.sampled_from(["restart", "deploy", "rollback"])
 faults = st.sampled_from(["crash", "crash", "power", "power", "end", "line", "disk"])
-# Whoever sleeps between the journal's entry and one of these does it when it wakes; so does who
-# sleeps between the renewal of a lease and the apply under it.
-UNFENCED = ("register", "deregister", "suspend", "resume", "put_object")
 _LONGEST_S = 1500.0  # until an engine that never loads is given up, and more
 
 
@@ -108,7 +105,7 @@ class Fleet(RuleBasedStateMachine):
     def sleeps(self, name: str, seconds: float, other: bool) -> None:
         """The lid is closed, and nothing is heard of it. Others may go on meanwhile."""
         turn = self.works(name)
-        if turn is None or turn.at.startswith(UNFENCED) or turn.at.endswith(" apply"):
+        if turn is None or not turn.process.looks_first:
             return
         process = turn.process.id
         self.world.silence(process)

@@ -89,12 +89,10 @@ def s3_is_away(seconds: float) -> Disturb:
 
 
 def sleeps(seconds: float) -> Disturb:
-    """The lid is closed; nobody else comes. (Not between the renewal of a lease and the apply under
-    it, which is sent in the next moment: who is sent to sleep there, wakes, and still reaches the
-    host, stops an engine that is back in traffic.)"""
+    """The lid is closed; nobody else comes."""
 
     def disturb(world: World, process: Process) -> None:
-        if process.at.endswith(" apply"):
+        if not process.looks_first:
             return
         world.silence(process.id)
         world.asleep.add(process.id)
@@ -162,6 +160,8 @@ def another_takes_over(how: str) -> Disturb:
     """The lid is closed for long enough, and another one settles it."""
 
     def disturb(world: World, process: Process) -> None:
+        if not process.looks_first:
+            return
         world.silence(process.id)
         world.asleep.add(process.id)
         world.time.run(EXPIRED_S)
