@@ -24,7 +24,8 @@ class Intent:
     Attributes:
         model: the name under which the service is asked in the end.
         chat: it is asked with messages.
-        before: host -> the release that it ran, None when it ran nothing.
+        before: host -> the release that it goes back to, None when it ran nothing: what it ran, or
+            what booting hosts took, if it served nobody with another one.
         release: what all shall run; None for a restart.
         whole: all hosts of the fleet were meant, so those that join belong to it.
         current: what booting hosts took when it began.

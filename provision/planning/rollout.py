@@ -12,11 +12,12 @@ from dataclasses import replace
 
 from provision.config.environment import Environment
 from provision.errors import Refused, TooFewServe
+from provision.facts.inventory import Host
 from provision.planning.actions import FreeFleet, HoldFleet
 from provision.planning.intent import Intent, Kind
 from provision.planning.pace import Pace
 from provision.planning.plan import Step, Wave
-from provision.planning.situation import Situation
+from provision.planning.situation import Situation, serves
 from provision.planning.stations import ANYTHING, Asked, Move, get_ready, stations
 
 # What the Auto Scaling group would do to a host that is away. (AZRebalance is off for good.)
@@ -131,13 +132,28 @@ def intend(
         model=model,
         chat=chat,
         pace=pace,
-        before={name: facts.release for name, facts in sorted(situation.facts.items())},
+        before={host.name: _of_before(host, situation) for host in _by_name(situation)},
         release=release,
         whole=not situation.partial,
         current=situation.current,
         previous=situation.previous,
         held=grip(situation),
     )
+
+
+def _by_name(situation: Situation) -> list[Host]:
+    return sorted(situation.reachable, key=lambda host: host.name)
+
+
+def _of_before(host: Host, situation: Situation) -> str | None:
+    """What *host* goes back to when the rollout fails.
+
+    One that served nobody with a release that no booting host takes would only fail again.
+    """
+    release = situation.facts[host.name].release
+    if release is None or serves(host, situation):
+        return release
+    return situation.current or release
 
 
 def _guard(busy: Sequence[Move], pace: Pace, serving: int) -> None:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provision.errors import Refused, UsageError
+from provision.facts.inventory import Inventory
 from provision.planning.actions import (
     BeginMaintenance,
     DrainHost,
@@ -17,7 +18,8 @@ from provision.planning.actions import (
 )
 from provision.planning.pace import Pace, at_a_time, deadline
 from provision.planning.plan import Wave
-from provision.planning.rollout import rollout
+from provision.planning.rollout import intend, rollout
+from provision.planning.situation import Situation
 from provision.planning.stations import Move
 from provision.testing import samples
 
@@ -228,3 +230,23 @@ def test_no_number_of_hosts(said: str) -> None:
     """Said what would be one."""
     with pytest.raises(UsageError, match="no number of hosts"):
         at_a_time(said, 8)
+
+
+class TestWhatIsGoneBackTo:
+    """When it fails."""
+
+    @staticmethod
+    def before(**agent: object) -> str | None:
+        """Of a host with another release than booting hosts take."""
+        (host,) = samples.hosts(1)
+        facts = replace(samples.serving(NEW), agent=agent)
+        now = Situation(Inventory((host,)), {host.name: facts}, current=OLD)
+        return intend(now, Pace(), "mistral-7b", chat=True).before[host.name]
+
+    def test_what_served(self) -> None:
+        """Whatever booting hosts take."""
+        assert self.before(state="ready") == NEW
+
+    def test_what_booting_hosts_take_when_nobody_was_served(self) -> None:
+        """A release that did not come up would not come up on the way back either."""
+        assert self.before(state="crash-loop") == OLD

@@ -72,26 +72,33 @@ class TestBackToTheOldRelease:
         assert f"{changed}: port 8001 is taken by another process" in done.out
         assert fleet.release(changed) == before != fleet.said["release"]
 
-    def test_ctrl_c_leaves_nothing_half_done(self, fleet: Fleet, hosts: tuple[str, str]) -> None:
-        """Stopped while the engine loads: exit 1, the host has the release whole.
+    def test_ctrl_c_brings_the_host_into_traffic(
+        self, fleet: Fleet, hosts: tuple[str, str]
+    ) -> None:
+        """Stopped while the engine of another release loads: exit 1, and the host goes back.
 
-        Then the engine is killed: Docker starts it again, and the same command finishes the deploy
-        by waiting for it.
+        What it ran before served nobody, so it gets what booting hosts take; and the same command
+        finds nothing to do.
         """
         changed = hosts[1]
-        with fleet.typing("deploy", "--yes", "--hosts", changed) as deploy:
+        words = ("deploy", "--yes", "--hosts", changed)
+        with _engine_arguments(fleet, seed="7"), fleet.typing(*words) as deploy:
             _read_until(deploy, "wait until ready")
             os.killpg(deploy.pid, signal.SIGINT)
-            out, _ = deploy.communicate(timeout=30)
+            out, _ = deploy.communicate(timeout=300)
 
         assert deploy.returncode == 1
         assert "stopped by you" in out
         assert fleet.release(changed) == fleet.said["release"]
         fleet.inside(changed, "test ! -e /opt/llm-fleet/applying.json")
-        assert fleet.health()[changed] != "healthy"
+        fleet.wait_in_traffic(changed)
 
+    def test_an_engine_that_is_killed(self, fleet: Fleet, hosts: tuple[str, str]) -> None:
+        """Docker starts it again; a deploy meanwhile waits for it, and does nothing else."""
+        changed = hosts[1]
         pid = fleet.inside(changed, "docker inspect -f '{{.State.Pid}}' llm-fleet-engine-0")
         fleet.inside(changed, f"kill -9 {pid}")
+        eventually(lambda: fleet.state(changed) != "ready", seconds=30, why="not ready")
         again = fleet.fab("deploy", "--yes", "--json")
 
         assert again.code == 0, str(again)
