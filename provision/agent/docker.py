@@ -111,6 +111,10 @@ class Docker:
         """Give an image a second name."""
         self._must(["docker", "tag", source, target], _ASK_S)
 
+    def remove_image(self, image: str) -> None:
+        """Take a name away; layers that nothing else needs go with it."""
+        self._must(["docker", "image", "rm", image], 2 * _ASK_S)
+
     def push(self, image: str, *, config: Path) -> None:
         """Push *image*, with the logins of the folder *config*."""
         self._must(["docker", *_config(config), "push", "--quiet", image], _PULL_S)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Mapping, Optional, Tuple
@@ -24,12 +26,17 @@ class Image:
 
 @dataclass(frozen=True)
 class Request:
-    """What to mirror. Without a *registry* the images stay on this host."""
+    """What to mirror. Without a *registry* the images stay on this host.
+
+    With *build* the Dockerfiles are in a folder of that name which was brought for it: it goes away
+    again, and so do the images, which no host runs.
+    """
 
     images: Tuple[Image, ...]
     release: str
     registry: str
     registry_password: str
+    build: Optional[str] = None
 
     @staticmethod
     def parse(document: Mapping[str, Any]) -> Request:
@@ -40,6 +47,7 @@ class Request:
                 release=document["release"],
                 registry=document.get("registry") or "",
                 registry_password=document.get("registry_password") or "",
+                build=document.get("build"),
             )
         except (KeyError, TypeError) as error:
             raise AgentError(f"the mirror request is not as expected: {error!r}") from None
@@ -47,7 +55,21 @@ class Request:
 
 def mirror(paths: Paths, docker: Docker, events: Events, request: Request) -> None:
     """Get, build or tag, and push every image. The login ends with it."""
-    folder = paths.release(request.release)
+    if not request.build:
+        _mirror(paths, docker, events, request, paths.release(request.release))
+        return
+    folder = paths.build(request.build)
+    try:
+        _mirror(paths, docker, events, request, folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    if request.registry:
+        for image in request.images:
+            with suppress(DockerError):  # it is pushed: what stays here is only disk
+                docker.remove_image(image.target)
+
+
+def _mirror(paths: Paths, docker: Docker, events: Events, request: Request, folder: Path) -> None:
     for image in request.images:
         with events.phase("pull"):
             _get(docker, image.source)

@@ -76,6 +76,10 @@ class Paths:
         """A folder per release."""
         return self.opt / "releases"
 
+    def build(self, name: str) -> Path:
+        """What an image is built of, while it is built."""
+        return self.opt / "builds" / name
+
     @property
     def current(self) -> Path:
         """The link to the release that runs."""

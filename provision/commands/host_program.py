@@ -10,6 +10,7 @@ from provision.commands.command import Command
 from provision.secret import Secret
 
 RELEASES = "/opt/llm-fleet/releases"
+BUILDS = "/opt/llm-fleet/builds"
 INSTALLED = "/opt/llm-fleet/host.pyz"
 
 # Each is longer than the program's own limits, so that its words arrive before ours run out.
@@ -22,6 +23,11 @@ _PROVE_S = 3600.0  # it may have to pull the image first
 def release_folder(release_id: str) -> str:
     """Where the host keeps the release."""
     return f"{RELEASES}/{release_id}"
+
+
+def build_folder(name: str) -> str:
+    """Where the host finds what an image is built of; it takes it away when it is through."""
+    return f"{BUILDS}/{name}"
 
 
 def program_of(release_id: str) -> str:

@@ -140,6 +140,8 @@ class FakeMachine:
             self.images.add(words[words.index("--tag") + 1])
         elif verb == "push":
             self.registry.add(words[-1])
+        elif words[1:3] == ["image", "rm"]:
+            self.images.discard(words[-1])
         elif verb != "logout":
             raise AssertionError(f"an unprepared command: {line}")
         return Completed(0)

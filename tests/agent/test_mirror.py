@@ -87,3 +87,57 @@ def test_a_request_that_lacks_its_release() -> None:
     """Said as what it is."""
     with pytest.raises(AgentError, match="mirror request is not as expected"):
         Request.parse({"images": []})
+
+
+class TestBuilds:
+    """An image that no host runs: the gateway's."""
+
+    IMAGE = f"{REGISTRY}/fleet:gateway-1"
+
+    @pytest.fixture
+    def brought(self, world: World) -> World:
+        """The folder is there, and nothing of the release."""
+        world.machine.registry.add("python:3.12")
+        folder = world.paths.build("gateway-1")
+        folder.mkdir(parents=True)
+        (folder / "Dockerfile.gateway").write_text("FROM python:3.12\n")
+        return world
+
+    def build(self, world: World, **changes: Any) -> None:
+        images = [
+            {"target": self.IMAGE, "source": "python:3.12", "dockerfile": "Dockerfile.gateway"}
+        ]
+        run(world, images=images, build="gateway-1", **changes)
+
+    def test_is_built_of_its_own_folder_and_leaves_nothing(self, brought: World) -> None:
+        """Neither folder nor image stay: a host's disk is for engines."""
+        folder = brought.paths.build("gateway-1")
+        self.build(brought)
+        assert brought.machine.calls == [
+            "docker pull --quiet python:3.12",
+            f"docker build --tag {self.IMAGE} --file {folder}/Dockerfile.gateway {folder}",
+            f"docker login --username AWS --password-stdin {REGISTRY}",
+            f"docker push --quiet {self.IMAGE}",
+            f"docker logout {REGISTRY}",
+            f"docker image rm {self.IMAGE}",
+        ]
+        assert not folder.exists()
+        assert self.IMAGE not in brought.machine.images
+
+    def test_a_build_that_fails_leaves_no_folder(self, brought: World) -> None:
+        """The next try brings it again."""
+        brought.machine.fail["docker build"] = Completed(1, err="no matching distribution")
+        with pytest.raises(AgentError, match="no matching distribution"):
+            self.build(brought)
+        assert not brought.paths.build("gateway-1").exists()
+
+    def test_without_a_registry_the_image_stays(self, brought: World) -> None:
+        """It is nowhere else."""
+        self.build(brought, registry="")
+        assert self.IMAGE in brought.machine.images
+
+    def test_an_image_that_will_not_go_is_no_failure(self, brought: World) -> None:
+        """It is pushed, and that was asked for."""
+        brought.machine.fail["docker image rm"] = Completed(1, err="image is being used")
+        self.build(brought)
+        assert self.IMAGE in brought.machine.registry
