@@ -45,7 +45,7 @@ class Refresh:
 class Calls(Protocol):
     """What is needed of :class:`provision.connectors.aws_client.AwsClients`."""
 
-    def call(self, service: str, operation: str, resource: str, **parameters: Any) -> Any:
+    def call(self, service: str, operation: str, resource: str, /, **parameters: Any) -> Any:
         """One AWS call; errors are CloudError."""
 
 

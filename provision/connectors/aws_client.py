@@ -34,10 +34,12 @@ _DENIED = {
     "403",
 }
 _GONE = {
+    "ClusterNotFoundException",
     "LoadBalancerNotFound",
     "NoSuchBucket",
     "RepositoryNotFoundException",
     "ResourceNotFoundException",
+    "ServiceNotFoundException",
     "TargetGroupNotFound",
 }
 _BUSY = {"Throttling", "ThrottlingException", "RequestLimitExceeded", "SlowDown"}
@@ -65,7 +67,7 @@ class AwsClients:
         self._clients: dict[tuple[str, bool], Any] = {}
         self._lock = threading.Lock()
 
-    def call(self, service: str, operation: str, resource: str, **parameters: Any) -> Any:
+    def call(self, service: str, operation: str, resource: str, /, **parameters: Any) -> Any:
         """``service.operation(**parameters)``; *resource* is what the error will name."""
         try:
             return getattr(self.client(service), operation)(**parameters)

@@ -32,7 +32,7 @@ class Pages(Protocol):
     def pages(self, service: str, operation: str, resource: str, **parameters: Any) -> list[Any]:
         """All pages of a list call; errors are CloudError."""
 
-    def call(self, service: str, operation: str, resource: str, **parameters: Any) -> Any:
+    def call(self, service: str, operation: str, resource: str, /, **parameters: Any) -> Any:
         """One call; errors are CloudError."""
 
 
