@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from provision.commands import host_program
 from provision.commands.command import Command
+from provision.connectors.gateway import GatewayService
 from provision.connectors.protocols import Clock, Cloud, Http, Shell, TemporaryKeys
 from provision.connectors.switchboard import Switchboard
 from provision.errors import HostError, KeysExpired, NotReady
 from provision.executor.calls import call_of
+from provision.executor.gateway import GatewayWork
 from provision.executor.host_program import Say, follow
+from provision.executor.images import mirror_document
 from provision.executor.leases import Leases
 from provision.executor.levers import Levers
 from provision.executor.replaced import replacing
@@ -44,6 +47,7 @@ from provision.planning.actions import (
     WaitReady,
     WaitReplaced,
 )
+from provision.planning.gateway_actions import AskGateway, BuildGateway, MoveGateway, WaitGateway
 from provision.planning.levers import Linger, PutWish, WaitShare
 from provision.planning.plan import Step
 from provision.planning.release import CURRENT, MANIFEST, Release, current_document
@@ -69,7 +73,7 @@ def changes(step: Step) -> bool:
 
 _ONLY_WAITS = (
     *(WaitReady, WaitInTraffic, AskFront, AskThroughLoadBalancer, Bake, WaitReplaced),
-    *(WaitShare, Linger),
+    *(WaitShare, Linger, WaitGateway, AskGateway),
 )
 
 
@@ -85,6 +89,7 @@ class Actions:
         clock: Clock,
         stopped: Callable[[], bool],
         board: Switchboard | None = None,
+        gateway: GatewayService | None = None,
         confirm: Callable[[], None] = lambda: None,
     ) -> None:
         self._shell, self._http, self._cloud, self._clock = shell, http, cloud, clock
@@ -92,6 +97,9 @@ class Actions:
         self._traffic = Traffic(cloud, clock, confirm=confirm)
         self._leases = Leases(shell)
         self._levers = Levers(board=board, cloud=cloud, clock=clock, stopped=stopped)
+        self._gateway = GatewayWork(
+            service=gateway, shell=shell, http=http, cloud=cloud, clock=clock, stopped=stopped
+        )
 
     def carry_out(self, step: Step, say: Say) -> Did:
         """Do *step*, telling *say* about its progress. Raises FleetError when it fails.
@@ -105,6 +113,8 @@ class Actions:
             return Did(replacing(step, cloud=cloud, clock=clock, stopped=stopped, say=say))
         if isinstance(step.action, PutWish | WaitShare | Linger):
             return Did(self._levers.pull(step.action, say))
+        if isinstance(step.action, BuildGateway | MoveGateway | WaitGateway | AskGateway):
+            return Did(self._gateway.carry_out(step.host, step.action, say))
         if step.host is None:
             return self._on_environment(step)
         return self._on_host(step, step.host, say)
@@ -197,9 +207,10 @@ class Actions:
     def _command(self, action: Action) -> Command:
         """How the host program is told to do *action*."""
         match action:
-            case MirrorImages(release_id):
+            case MirrorImages(release_id, images):
                 program = host_program.program_of(release_id)
-                return host_program.mirror(self._mirror_document(action), program=program)
+                document = mirror_document(self._cloud, release_id, images)
+                return host_program.mirror(document, program=program)
             case SeedWeights():
                 program = host_program.program_of(action.release_id)
                 return host_program.seed_weights(self._seed_document(action), program=program)
@@ -239,14 +250,6 @@ class Actions:
         begun = self._clock.monotonic()
         self._shell.upload(host, files, folder)
         return Did(phases={"upload": self._clock.monotonic() - begun})
-
-    def _mirror_document(self, action: MirrorImages) -> dict[str, Any]:
-        return {
-            "release": action.release_id,
-            "registry": action.images[0].target.split("/", 1)[0],
-            "registry_password": self._cloud.registry_password().reveal(),
-            "images": [asdict(image) for image in action.images],
-        }
 
     def _seed_document(self, action: SeedWeights) -> dict[str, Any]:
         token = self._cloud.get_secret(self._cloud.outputs().hub_token_secret)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from provision.commands.command import Command
+from provision.connectors.gateway import GatewayService
 from provision.connectors.protocols import Clock, Cloud, Http, Shell
 from provision.connectors.switchboard import Switchboard
 from provision.errors import FleetError, HostUnreachable, LockLost, PlanError
@@ -38,6 +39,7 @@ class Executor:
         cloud: Cloud,
         clock: Clock,
         board: Switchboard | None = None,
+        gateway: GatewayService | None = None,
         listener: Listener = lambda _: None,
     ) -> None:
         self._shell, self._clock = FencedShell(shell), clock
@@ -56,6 +58,7 @@ class Executor:
             clock=clock,
             stopped=self._stop.is_set,
             board=board,
+            gateway=gateway,
             confirm=self._confirm,
         )
 

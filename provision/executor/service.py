@@ -134,16 +134,16 @@ def ask(
 
     Raises FleetError with the last answer when that does not happen within *timeout_s*.
     """
-    url, body = _request(cloud.outputs().endpoint, model, chat=chat)
+    url, body = question(cloud.outputs().endpoint, model, chat=chat)
     headers = {"Authorization": f"Bearer {key_to_ask_with(cloud).reveal()}", **PROBE}
     until = clock.monotonic() + timeout_s
     while True:
-        said, problem = _try(http, url, body, headers)
+        said, wrong = _try(http, url, body, headers)
         if said is not None:
             return said
         if stopped() or clock.monotonic() >= until:
             raise FleetError(
-                f"no answer of our own engine through {url} within {timeout_s:.0f} s: {problem}",
+                f"no answer of our own engine through {url} within {timeout_s:.0f} s: {wrong}",
                 hint="`fab status` shows who is in traffic, `fab logs` what front and engine say",
             )
         clock.sleep(POLL_S)
@@ -157,12 +157,24 @@ def key_to_ask_with(cloud: Cloud) -> Secret:
     return key
 
 
-def _request(endpoint: str, model: str, *, chat: bool) -> tuple[str, dict[str, Any]]:
-    body: dict[str, Any] = {"model": model, "max_tokens": 16, "temperature": 0}
+def question(
+    endpoint: str, model: str, *, chat: bool, tokens: int = 16
+) -> tuple[str, dict[str, Any]]:
+    """Where to ask, and what, for at most so many *tokens*."""
+    body: dict[str, Any] = {"model": model, "max_tokens": tokens, "temperature": 0}
     if chat:
         messages = [{"role": "user", "content": _QUESTION}]
         return f"{endpoint}/v1/chat/completions", {**body, "messages": messages}
     return f"{endpoint}/v1/completions", {**body, "prompt": _QUESTION}
+
+
+def problem(answer: Answer, *, tier: str = PRIMARY) -> str:
+    """Why *answer* is none of *tier*, "" when it is."""
+    if answer.status != 200:
+        return f"HTTP {answer.status}: {answer.text[:200].strip()}"
+    if answer.headers.get(TIER) != tier:
+        return f"{TIER} is {answer.headers.get(TIER, 'missing')}, not {tier}"
+    return ""
 
 
 def _try(
@@ -170,13 +182,13 @@ def _try(
 ) -> tuple[Said | None, str]:
     try:
         whole = http.post(url, body, headers=headers, timeout_s=60)
-        if problem := _problem(whole):
-            return None, problem
+        if wrong := problem(whole):
+            return None, wrong
         streamed = http.post(url, {**body, "stream": True}, headers=headers, timeout_s=60)
     except FleetError as error:
         return None, error.message
-    if problem := _problem(streamed):
-        return None, f"streamed: {problem}"
+    if wrong := problem(streamed):
+        return None, f"streamed: {wrong}"
     if not streamed.chunks:
         return None, "the streamed answer had no events"
     text = _text(whole)
@@ -188,14 +200,6 @@ def _try(
             "",
         )
     )
-
-
-def _problem(answer: Answer) -> str:
-    if answer.status != 200:
-        return f"HTTP {answer.status}: {answer.text[:200].strip()}"
-    if answer.headers.get(TIER) != PRIMARY:
-        return f"{TIER} is {answer.headers.get(TIER, 'missing')}, not {PRIMARY}"
-    return ""
 
 
 def _text(answer: Answer) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from provision.commands.command import Command
+from provision.planning.gateway_actions import AskGateway, BuildGateway, MoveGateway, WaitGateway
 from provision.planning.levers import Linger, PutWish, WaitShare
 from provision.planning.release import Release
 from provision.secret import Secret
@@ -269,6 +270,10 @@ Action = (
     | PutWish
     | WaitShare
     | Linger
+    | BuildGateway
+    | MoveGateway
+    | WaitGateway
+    | AskGateway
     | TerminateHost
     | WaitReplaced
     | SetCurrent

@@ -10,6 +10,7 @@ from provision.config.environment import Environment
 from provision.errors import PlanError, Refused
 from provision.facts.host import HostFacts
 from provision.facts.inventory import Host
+from provision.planning import gateway as way_out
 from provision.planning.actions import (
     AcceptProbeKey,
     ApplyRelease,
@@ -22,6 +23,7 @@ from provision.planning.actions import (
     WaitReady,
 )
 from provision.planning.finish import finish, lagging, promotes
+from provision.planning.gateway import Gateway
 from provision.planning.pace import CAREFUL, Pace
 from provision.planning.plan import Plan, Step, Wave
 from provision.planning.release import Release
@@ -52,13 +54,15 @@ def plan_deploy(
     hub_token_secret: str = "",
     pace: Pace = CAREFUL,
     accept_downtime: bool = False,
+    gateway: Gateway | None = None,
 ) -> Plan:
     """Bring every host of *situation* to *target*; empty when all serve it already.
 
     *setup* are the waves that make the hosts able to run containers at all. Hosts that serve are
-    changed one after the other at *pace*, or with *accept_downtime* all at once. Raises Refused
-    when too few would serve meanwhile, and when the weights need a token that is not there;
-    PlanError when there is nobody to deploy to.
+    changed one after the other at *pace*, or with *accept_downtime* all at once. The *gateway*
+    comes along, unless only some hosts were asked for. Raises Refused when too few would serve
+    meanwhile, when the weights need a token that is not there, and when the gateway's guard says
+    no; PlanError when there is nobody to deploy to.
     """
     if not len(situation.inventory):
         raise PlanError(
@@ -83,10 +87,16 @@ def plan_deploy(
     )
     processes = grip(situation)
     _guard_token(target, situation, hub_token_secret)
+    away = None if situation.partial else gateway
+    if away:
+        way_out.guard(environment, away, model=target.release.model)
     waves = (
         *setup,
         _publish(target, situation),
-        _fill_stores(environment, target, situation),
+        _fill_stores(environment, target, situation, away),
+        # The gateway before any host: it is where answers come from when a rollout goes wrong. When
+        # it does not come up, no later wave begins, and every host still runs what it ran.
+        *_bring_gateway(environment, target, away),
         _start(environment, target, situation, later={move.host.name for move in moves}),
         *prepared(moves),
         *held(rolled, processes),
@@ -104,7 +114,7 @@ def plan_deploy(
         waves=(*work, last) if work or promote else work,
         expects={host.name: situation.facts[host.name].release for host in situation.reachable},
         premise=premise(situation),
-        notes=tuple(_notes(target, situation)),
+        notes=tuple(_notes(target, situation, gateway)),
         left_out=dict(situation.unreachable),
         afterwards=freed(rolled, processes) or (loose(situation) if work or promote else ()),
         intent=intend(situation, pace, release.model, chat=target.chat, release=release.id)
@@ -158,8 +168,19 @@ def _publish(target: Target, situation: Situation) -> Wave:
     return Wave("publish and upload", tuple(steps))
 
 
-def _fill_stores(environment: Environment, target: Target, situation: Situation) -> Wave:
-    """Images and weights, each through one host; through two hosts at a time when there are two."""
+def _bring_gateway(
+    environment: Environment, target: Target, gateway: Gateway | None
+) -> tuple[Wave, ...]:
+    if gateway is None:
+        return ()
+    model, chat = target.release.model, target.chat
+    return (way_out.bring(environment, gateway, model=model, chat=chat),)
+
+
+def _fill_stores(
+    environment: Environment, target: Target, situation: Situation, gateway: Gateway | None
+) -> Wave:
+    """Images and weights, each through one host; through up to three of them at a time."""
     missing = tuple(image for image in target.images if not situation.mirrored.get(image.target))
     first, *others = situation.reachable
     steps = []
@@ -179,6 +200,9 @@ def _fill_stores(environment: Environment, target: Target, situation: Situation)
         summary = f"fetch {target.repository} into the bucket"
         host = others[0] if others else first
         steps.append(Step(host, summary, "not in the bucket yet", seed))
+    if gateway is not None:
+        host = others[1] if len(others) > 1 else first
+        steps += way_out.build(gateway, target.release.id, host)
     return Wave("fill registry and bucket", tuple(steps))
 
 
@@ -224,10 +248,12 @@ def _why(facts: HostFacts, release: Release) -> str:
     return f"its engine is {state}" if state else "its agent does not answer"
 
 
-def _notes(target: Target, situation: Situation) -> Iterator[str]:
+def _notes(target: Target, situation: Situation, gateway: Gateway | None) -> Iterator[str]:
     for name, reason in situation.unreachable.items():
         yield f"{name} is left out: {reason.splitlines()[0]}"
     yield from lagging(target.release.id, situation)
+    if gateway is not None:
+        yield from way_out.notes(gateway, partial=situation.partial)
     if target.gated is None and not situation.weights_published and not situation.hub_token:
         yield f"nobody knows whether {target.repository} is gated; there is no Hub token"
     blind = [host.name for host in situation.reachable if not situation.facts[host.name].gpus]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from provision.facts.inventory import Host
 from provision.planning.actions import Action, MirrorImages, SeedWeights
+from provision.planning.gateway_actions import BuildGateway
 from provision.planning.intent import Intent
 
 
@@ -22,7 +23,8 @@ class Step:
     @property
     def for_all(self) -> bool:
         """Whether every host needs it, wherever it runs: when it fails, no later wave begins."""
-        return self.host is None or isinstance(self.action, MirrorImages | SeedWeights)
+        stores = MirrorImages | SeedWeights | BuildGateway
+        return self.host is None or isinstance(self.action, stores)
 
 
 @dataclass(frozen=True, slots=True)
