@@ -24,7 +24,7 @@ from provision.catalog.prices.load import load
 from provision.config.fallback import WhenSpendUnknown
 from provision.render.gateway import gateway_document
 from rehearsal import gateway as litellm
-from tests.hosted.api import HostedApi, Manner, hosted_api
+from rehearsal.hosted_api import HostedApi, Manner, hosted_api
 from tests.hosted.conftest import B_WORDS
 from tests.hosted.matrix import HEAD, Cell, cells, line, run, without_counter
 from tests.hosted.standing import CREDENTIALS, A, Standing, chat, free_port, standing

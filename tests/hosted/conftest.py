@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rehearsal import gateway as litellm
-from tests.hosted.api import hosted_api
+from rehearsal.hosted_api import hosted_api
 from tests.hosted.standing import Standing, standing
 
 B_WORDS = ("red", "blue", "green", "black", "white", "gold", "pink", "gray")

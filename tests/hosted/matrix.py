@@ -18,7 +18,7 @@ from provision.config.hosted import token_price
 from provision.gateway.money import Price, Tokens
 from provision.gateway.spender import RETRY_S
 from provision.render.gateway import spend_table
-from tests.hosted.api import Fault, HostedApi, Manner
+from rehearsal.hosted_api import Fault, HostedApi, Manner
 from tests.hosted.standing import A, B, Reply, Standing, chat, environment
 
 WELL = Manner()

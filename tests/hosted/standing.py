@@ -29,8 +29,8 @@ from provision.config.environment import AwsSettings, EngineSettings, Environmen
 from provision.config.fallback import FallbackSettings, WhenSpendUnknown
 from provision.render.gateway import gateway_document, spend_table, stale_table
 from rehearsal import gateway as litellm
+from rehearsal.hosted_api import HostedApi
 from rehearsal.moto_dynamodb import make_atomic
-from tests.hosted.api import HostedApi
 
 ROOT = Path(__file__).parent.parent.parent
 A, B = "openai/gpt-4o-mini", "anthropic/claude-haiku-4-5"

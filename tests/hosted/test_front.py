@@ -17,7 +17,7 @@ import pytest
 from provision.config.environment import EngineSettings, FrontSettings
 from provision.config.timeouts import chain
 from provision.render.front import Places, gateway_config
-from tests.hosted.api import Manner
+from rehearsal.hosted_api import Manner
 from tests.hosted.standing import KEY, Reply, Standing, chat, free_port, read_reply
 from tests.render.stubs import accepts, start_nginx, wait_until
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from rehearsal import gateway as litellm
-from tests.hosted.api import hosted_api
+from rehearsal.hosted_api import hosted_api
 from tests.hosted.standing import KEY, Reply, Standing, chat, put_secret, standing
 
 pytestmark = pytest.mark.lab

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rehearsal import gateway as litellm
-from tests.hosted.api import Fault, Manner, hosted_api
+from rehearsal.hosted_api import Fault, Manner, hosted_api
 from tests.hosted.standing import chat, free_port, standing
 
 pytestmark = pytest.mark.soak

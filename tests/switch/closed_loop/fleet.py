@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from provision.switch.values import Hosts, Outcome, Token
-from tests.switch.closed_loop.cloudwatch import Metrics
+from rehearsal.alarm_model import Metrics
 from tests.switch.closed_loop.timeline import Timeline
 
 CANARY_EVERY_S, FLUSH_EVERY_S, CHECK_EVERY_S = 5.0, 10.0, 5.0

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from provision.switch.policy import Policy
 from provision.switch.values import Mode, Role
-from tests.switch.closed_loop.cloudwatch import AlarmSpec, Metrics
+from rehearsal.alarm_model import AlarmSpec, Metrics
 from tests.switch.closed_loop.fleet import (
     AgentSpec,
     Fault,

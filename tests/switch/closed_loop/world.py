@@ -14,7 +14,7 @@ from provision.switch.policy import Policy
 from provision.switch.rule import Rule
 from provision.switch.values import Alarm, Hosts, Outcome, Role, Token
 from provision.switch.world import Alarms, Notes
-from tests.switch.closed_loop.cloudwatch import AlarmModel, AlarmSpec, Metrics
+from rehearsal.alarm_model import AlarmModel, AlarmSpec, Metrics
 from tests.switch.closed_loop.fleet import Fleet
 from tests.switch.closed_loop.timeline import Timeline
 

@@ -1,4 +1,4 @@
-"""A hosted API of the tests: answers like OpenAI's and Anthropic's, counts tokens, writes a bill.
+"""A hosted API of one's own: answers like OpenAI's and Anthropic's, counts tokens, writes a bill.
 
 Its words are tokens of OpenAI's tokenizers too, and it counts four more for a message and three for
 the answer's begin, as OpenAI does: so whoever estimates by a tokenizer comes to the same numbers.
@@ -20,7 +20,7 @@ from enum import StrEnum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from tests.hosted.shapes import SHAPES, Shape
+from rehearsal.hosted_shapes import SHAPES, Shape
 
 
 class Fault(StrEnum):
@@ -71,6 +71,7 @@ class HostedApi:
     bill: list[Billed] = field(default_factory=list)
     asked: int = 0
     prompts: list[dict[str, Any]] = field(default_factory=list)
+    address: str = "127.0.0.1"
     port: int = 0
     _server: _Server | None = None
     _released: threading.Event = field(default_factory=threading.Event)
@@ -78,12 +79,12 @@ class HostedApi:
     @property
     def url(self) -> str:
         """Where it is, also while it refuses."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.address}:{self.port}"
 
     def open(self) -> None:
         """Listen, on the same port as before."""
         self._released.clear()
-        self._server = _Server(("127.0.0.1", self.port), _handler(self))
+        self._server = _Server((self.address, self.port), _handler(self))
         self.port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 

@@ -1,8 +1,8 @@
 """CloudWatch as its documentation describes it: metrics that arrive late, alarms that evaluate.
 
-From the user guide ("Configuring how alarms treat missing data") and ``facts/fallback.md``: periods
-of 10 s are evaluated every 10 s; M of N; when data is missing, older points are looked at as well,
-and the treatment of missing data is used as few times as possible; actions run on transitions only.
+From the user guide ("Configuring how alarms treat missing data"): periods of 10 s are evaluated every
+10 s; M of N; when data is missing, older points are looked at as well, and the treatment of missing
+data is used as few times as possible; actions run on transitions only.
 """
 
 from __future__ import annotations
@@ -67,14 +67,17 @@ class Metrics:
             return sum(values) / len(values)
         if spec.statistic == "SampleCount":
             return float(len(values))
-        return {"Minimum": min, "Maximum": max, "Sum": sum}[spec.statistic](values)
+        if spec.statistic == "Sum":
+            return sum(values)
+        return min(values) if spec.statistic == "Minimum" else max(values)
 
 
 class AlarmModel:
     """One alarm. *extra* periods beyond N are retrieved: AWS does not say how many."""
 
     def __init__(self, spec: AlarmSpec, metrics: Metrics, *, extra: int = 2) -> None:
-        self.spec, self.state = spec, "OK"
+        self.spec = spec
+        self.state: State = "OK"
         self._metrics, self._extra = metrics, extra
         metrics.watch(spec.metric, spec.period_s)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.switch.closed_loop.cloudwatch import AlarmModel, AlarmSpec, Metrics, verdict
+from rehearsal.alarm_model import AlarmModel, AlarmSpec, Metrics, verdict
 
 POINT = {"0": False, "X": True, "-": None}
 TREATMENTS = ("missing", "ignore", "breaching", "notBreaching")
