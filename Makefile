@@ -30,7 +30,7 @@ test-setup: rehearsal-setup
 	@$(VENV)/bin/python -m rehearsal.gateway >/dev/null
 
 test: test-setup
-	@$(VENV)/bin/pytest -q -m "not soak"
+	@$(VENV)/bin/python -m tests.run
 
 # The long proofs, under an hour: the machine must have nothing else to do.
 soak: test-setup
