@@ -49,7 +49,13 @@ class AwsGateway:
 
     def newest(self) -> TaskDefinition:
         """The newest active revision of the family."""
-        return self.definition(self._known.gateway_family)
+        family = self._known.gateway_family
+        try:
+            return self.definition(family)
+        except CloudError as error:
+            if code_of(error) == "ClientException":  # ECS has no word of its own for it
+                raise self._never_made(f"no task definition {family}") from error
+            raise
 
     def definition(self, arn: str) -> TaskDefinition:
         """A revision by its ARN, or the newest of a family."""
@@ -66,10 +72,7 @@ class AwsGateway:
         )
         there = [one for one in said["services"] if one["status"] == "ACTIVE"]
         if not there:
-            raise CloudError(
-                f"there is no service {self._where}",
-                hint=f"run `pulumi up -s {self._name}`: it makes one",
-            )
+            raise self._never_made(f"no service {self._where}")
         return _service(there[0])
 
     def move(self, definition: str, tasks: int) -> None:
@@ -131,6 +134,11 @@ class AwsGateway:
                 hint=f"run `pulumi up -s {self._name}` first",
             )
         return known
+
+    def _never_made(self, what: str) -> CloudError:
+        return CloudError(
+            f"there is {what}", hint=f"run `pulumi up -s {self._name}` first: it makes one"
+        )
 
     @property
     def _where(self) -> str:

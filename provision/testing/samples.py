@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from provision.config.environment import Environment, FleetSettings, ModelChoice
+from provision.config.fallback import FallbackSettings
 from provision.facts.host import GpuFacts, HostFacts
 from provision.facts.inventory import Host
-from provision.facts.outputs import Outputs
+from provision.facts.outputs import FallbackOutputs, Outputs
 
 REPOSITORY_URL = "123456789012.dkr.ecr.us-east-1.amazonaws.com/llm-fleet-test"
 _SECRETS = "llm-fleet/test"
@@ -26,8 +27,29 @@ def environment(**changes: Any) -> Environment:
     return replace(base, **changes)
 
 
+def fallback(**changes: Any) -> FallbackSettings:
+    """A way out: two providers, of which each needs a key."""
+    providers = ("openai/gpt-4o-mini", "anthropic/claude-haiku-4-5")
+    return replace(FallbackSettings(providers=providers, daily_usd=20.0), **changes)
+
+
+def fallback_outputs() -> FallbackOutputs:
+    """What ``pulumi up`` would have left of the way out."""
+    return FallbackOutputs(
+        switch_function="llm-fleet-test-switch",
+        switch_log_group="/aws/lambda/llm-fleet-test-switch",
+        intent_parameter="/llm-fleet/test/switch/intent",
+        hints_parameter="/llm-fleet/test/switch/hints",
+        spend_table="llm-fleet-test-spend",
+        gateway_cluster="llm-fleet-test",
+        gateway_service="gateway",
+        gateway_family="llm-fleet-test-gateway",
+        gateway_log_group="/llm-fleet/test/gateway",
+    )
+
+
 def outputs() -> Outputs:
-    """What ``pulumi up`` would have left."""
+    """What ``pulumi up`` would have left where there is no way out."""
     arn = "arn:aws:elasticloadbalancing:us-east-1:123456789012"
     return Outputs(
         environment="test",
