@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from playbooks.config import ENV_HELP
 from playbooks.frame import confirm, progress, task
+from playbooks.gateway import way_out
 from playbooks.hold import glance, holding, left_held
 from playbooks.latecomers import converge
 from playbooks.rolling import PACE_HELP, pace_of, plan_with, roll, show, tell
@@ -108,5 +109,6 @@ def plan_for(
         accept_downtime=accept_downtime,
         pace=pace or CAREFUL,
         left_held=held,
+        way_out=way_out(session),
         spare_key=keys.new_text(secrets.token_bytes(keys.RANDOM_BYTES)),
     )

@@ -84,6 +84,7 @@ def carry_out(session: Session, plan: Plan) -> Outcome:
         cloud=session.cloud,
         clock=session.clock,
         board=session.board if session.environment.fallback.exists else None,
+        gateway=session.gateway,
         listener=lambda event: progress(line(event)),
     )
     if session.work is None:

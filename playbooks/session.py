@@ -12,6 +12,7 @@ from provision.config.environment import Environment
 from provision.errors import Refused
 
 if TYPE_CHECKING:
+    from provision.connectors.gateway import GatewayService
     from provision.connectors.protocols import Clock, Cloud, Http, Shell
     from provision.connectors.switchboard import Switchboard
     from provision.executor.locked import Work
@@ -35,6 +36,7 @@ class Session:
     work: Work | None = None
     folder: Path | None = None  # of the environment's file; None: of none
     _board: Switchboard | None = None
+    _gateway: GatewayService | None = None
 
     @classmethod
     def open(cls, env: str | None) -> Session:
@@ -84,6 +86,15 @@ class Session:
 
             self._board = AwsSwitchboard(self.environment)
         return self._board
+
+    @property
+    def gateway(self) -> GatewayService | None:
+        """The gateway's service; None where the environment has no fallback."""
+        if self._gateway is None and self.environment.fallback.exists:
+            from provision.connectors.gateway import AwsGateway
+
+            self._gateway = AwsGateway(self.environment, self.cloud.outputs)
+        return self._gateway
 
     @property
     def clock(self) -> Clock:

@@ -76,7 +76,11 @@ class AwsGateway:
         return _service(there[0])
 
     def move(self, definition: str, tasks: int) -> None:
-        """ECS starts the new tasks beside the old ones, and goes back when they don't come up."""
+        """ECS starts the new tasks beside the old ones, and goes back when they don't come up.
+
+        It watches only what it calls a deployment, and one more is also the way on from one that it
+        gave up.
+        """
         known = self._known
         self._aws.call(
             *("ecs", "update_service", self._where),
@@ -84,6 +88,7 @@ class AwsGateway:
             service=known.gateway_service,
             taskDefinition=definition,
             desiredCount=tasks,
+            forceNewDeployment=True,
         )
 
     def targets(self) -> tuple[TargetHealth, ...]:

@@ -11,7 +11,7 @@ from provision.errors import CloudError, FleetError, PlanError
 from provision.executor.host_program import Say, follow
 from provision.executor.images import mirror_document
 from provision.executor.service import key_to_ask_with, problem, question
-from provision.facts.gateway import ServiceNow, short
+from provision.facts.gateway import GAVE_UP, ServiceNow, short
 from provision.facts.inventory import Host
 from provision.planning.actions import ImageSpec
 from provision.planning.gateway_actions import AskGateway, BuildGateway, MoveGateway, WaitGateway
@@ -105,7 +105,7 @@ class GatewayWork:
         if began and now.definition != action.definition:
             back = f"ECS gave {short(action.definition)} up and went to {short(now.definition)}"
             raise self._failure(back, now)
-        if began and now.rollout == "FAILED":
+        if began and now.rollout == GAVE_UP:
             raise self._failure(f"ECS gave {short(action.definition)} up: {now.reason}", now)
 
     def _failure(self, what: str, now: ServiceNow) -> FleetError:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+GAVE_UP = "FAILED"  # ECS's word for a change whose tasks do not come up
+
 
 @dataclass(frozen=True, slots=True)
 class TaskDefinition:

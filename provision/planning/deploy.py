@@ -60,9 +60,9 @@ def plan_deploy(
 
     *setup* are the waves that make the hosts able to run containers at all. Hosts that serve are
     changed one after the other at *pace*, or with *accept_downtime* all at once. The *gateway*
-    comes along, unless only some hosts were asked for. Raises Refused when too few would serve
-    meanwhile, when the weights need a token that is not there, and when the gateway's guard says
-    no; PlanError when there is nobody to deploy to.
+    comes along; None leaves it as it is. Raises Refused when too few would serve meanwhile, when
+    the weights need a token that is not there, and when the gateway's guard says no; PlanError when
+    there is nobody to deploy to.
     """
     if not len(situation.inventory):
         raise PlanError(
@@ -87,16 +87,15 @@ def plan_deploy(
     )
     processes = grip(situation)
     _guard_token(target, situation, hub_token_secret)
-    away = None if situation.partial else gateway
-    if away:
-        way_out.guard(environment, away, model=target.release.model)
+    if gateway is not None:
+        way_out.guard(environment, gateway, model=target.release.model)
     waves = (
         *setup,
         _publish(target, situation),
-        _fill_stores(environment, target, situation, away),
+        _fill_stores(environment, target, situation, gateway),
         # The gateway before any host: it is where answers come from when a rollout goes wrong. When
         # it does not come up, no later wave begins, and every host still runs what it ran.
-        *_bring_gateway(environment, target, away),
+        *_bring_gateway(environment, target, gateway),
         _start(environment, target, situation, later={move.host.name for move in moves}),
         *prepared(moves),
         *held(rolled, processes),
@@ -114,7 +113,7 @@ def plan_deploy(
         waves=(*work, last) if work or promote else work,
         expects={host.name: situation.facts[host.name].release for host in situation.reachable},
         premise=premise(situation),
-        notes=tuple(_notes(target, situation, gateway)),
+        notes=tuple(_notes(environment, target, situation, gateway)),
         left_out=dict(situation.unreachable),
         afterwards=freed(rolled, processes) or (loose(situation) if work or promote else ()),
         intent=intend(situation, pace, release.model, chat=target.chat, release=release.id)
@@ -248,12 +247,16 @@ def _why(facts: HostFacts, release: Release) -> str:
     return f"its engine is {state}" if state else "its agent does not answer"
 
 
-def _notes(target: Target, situation: Situation, gateway: Gateway | None) -> Iterator[str]:
+def _notes(
+    environment: Environment, target: Target, situation: Situation, gateway: Gateway | None
+) -> Iterator[str]:
     for name, reason in situation.unreachable.items():
         yield f"{name} is left out: {reason.splitlines()[0]}"
     yield from lagging(target.release.id, situation)
+    if situation.partial and environment.fallback.exists:
+        yield "only some hosts: the gateway stays as it is"
     if gateway is not None:
-        yield from way_out.notes(gateway, partial=situation.partial)
+        yield from way_out.notes(gateway)
     if target.gated is None and not situation.weights_published and not situation.hub_token:
         yield f"nobody knows whether {target.repository} is gated; there is no Hub token"
     blind = [host.name for host in situation.reachable if not situation.facts[host.name].gpus]

@@ -10,7 +10,7 @@ from typing import Any
 from provision.config.environment import Environment
 from provision.config.hosted import key_secrets, missing_keys
 from provision.errors import Refused
-from provision.facts.gateway import ServiceNow, TaskDefinition, short
+from provision.facts.gateway import GAVE_UP, ServiceNow, TaskDefinition, short
 from provision.facts.inventory import Host
 from provision.planning.actions import ImageSpec
 from provision.planning.gateway_actions import AskGateway, BuildGateway, MoveGateway, WaitGateway
@@ -42,11 +42,13 @@ class GatewayTarget:
 class GatewayNow:
     """What is there.
 
+    ``newest`` is what the last ``pulumi up`` described, ``runs`` what tasks run by, if any do.
     ``secrets`` are those of the providers' keys: whether each has a value, None when it does not
     exist.
     """
 
     newest: TaskDefinition
+    runs: TaskDefinition
     service: ServiceNow
     mirrored: bool
     secrets: Mapping[str, bool | None]
@@ -61,16 +63,10 @@ class Gateway:
 
     @property
     def moved(self) -> bool:
-        """Its service runs by another revision, or with another number of tasks."""
+        """Its service runs by another revision, with another number of tasks, or ECS gave up."""
         service = self.now.service
         wanted = (self.now.newest.arn, self.target.tasks)
-        return (service.definition, service.desired) != wanted
-
-    @property
-    def lacks(self) -> bool:
-        """Something is to be done."""
-        steady = self.now.service.steady(self.now.newest.arn, self.target.tasks)
-        return not (self.now.mirrored and steady)
+        return (service.definition, service.desired) != wanted or service.rollout == GAVE_UP
 
 
 def guard(environment: Environment, gateway: Gateway, *, model: str) -> None:
@@ -93,14 +89,19 @@ def bring(environment: Environment, gateway: Gateway, *, model: str, chat: bool)
     return Wave("gateway", tuple(_bring(environment, gateway, model=model, chat=chat)))
 
 
-def notes(gateway: Gateway, *, partial: bool) -> Iterator[str]:
-    """What a person should know; of a deploy to some hosts that it leaves the gateway alone."""
-    if partial and gateway.lacks:
-        yield "only some hosts: the gateway stays as it is"
+def notes(gateway: Gateway) -> Iterator[str]:
+    """What a person should know before the gateway comes along."""
+    newest, runs = gateway.now.newest, gateway.now.runs
     other = [*_differences(gateway)]
     if other:
-        name = gateway.now.newest.name
-        yield f"{name} is not what the environment's file says ({', '.join(other)}): `pulumi up`"
+        said = ", ".join(other)
+        yield f"{newest.name} is not what the environment's file says ({said}): `pulumi up`"
+    gone = [name for name in _names(runs) or () if name not in (_names(newest) or ())]
+    if gateway.now.service.desired and gone:
+        yield (
+            f"from then on the gateway does not answer to {', '.join(gone)}, also when hosts go"
+            " back to it"
+        )
 
 
 def _bring(environment: Environment, gateway: Gateway, *, model: str, chat: bool) -> Iterator[Step]:
@@ -154,7 +155,7 @@ def _guard_description(gateway: Gateway, model: str) -> None:
             f" nothing was changed{''.join(lines)}",
             hint=_UP_FIRST,
         )
-    names = _document(newest.told.get(DOCUMENT)).get("names")
+    names = _names(newest)
     if names is not None and model not in names:
         raise Refused(
             f"the gateway, as {newest.name} describes it, answers to {', '.join(names)} and not to"
@@ -173,6 +174,12 @@ def _differences(gateway: Gateway) -> Iterator[str]:
             continue
         now, then = _document(told.get(variable)), _document(wanted)
         yield from sorted(key for key in now.keys() | then.keys() if now.get(key) != then.get(key))
+
+
+def _names(definition: TaskDefinition) -> list[str] | None:
+    """The models that it answers to, None when that can't be read."""
+    names = _document(definition.told.get(DOCUMENT)).get("names")
+    return [str(name) for name in names] if isinstance(names, list) else None
 
 
 def _document(text: str | None) -> dict[str, Any]:
