@@ -100,7 +100,10 @@ def roll(session: Session, plan: Plan, *, keep_going: bool) -> list[Outcome]:
     With *keep_going* hosts stay as they are. A plan that takes no host out of traffic has no way
     back: what it started is no worse than what was there.
     """
+    from dataclasses import replace
+
     from provision.executor.way_back import way_back
+    from provision.planning import gateway
     from provision.report import plan as plan_report
 
     outcome = carry_out(session, plan)
@@ -115,6 +118,8 @@ def roll(session: Session, plan: Plan, *, keep_going: bool) -> list[Outcome]:
         progress(f"every host runs what it ran before, in traffic{unseen}")
         work.returned = not back.left_out
         return [outcome]
+    if gateway.moves(plan):
+        back = replace(back, notes=(*back.notes, gateway.MOVED_STAYS))
     progress(plan_report.text(back))
     returned = carry_out(session, back)
     work.returned = returned.ok

@@ -14,11 +14,16 @@ from provision.facts.gateway import GAVE_UP, ServiceNow, TaskDefinition, short
 from provision.facts.inventory import Host
 from provision.planning.actions import ImageSpec
 from provision.planning.gateway_actions import AskGateway, BuildGateway, MoveGateway, WaitGateway
-from provision.planning.plan import Step, Wave
+from provision.planning.plan import Plan, Step, Wave
 
 DOCUMENT = "GATEWAY"  # the variable that holds what the program is told
 GATEWAY, FRONT = "gateway", "front"  # its containers
 _UP_FIRST = "run `pulumi up` first: it describes the tasks that a deploy starts"
+STAYS = "the gateway stays as it is: `fab deploy` afterwards brings what it lacks"
+MOVED_STAYS = (
+    "the gateway stays at the revision that it was moved to: `pulumi up` describes another one,"
+    " and `fab deploy` moves it"
+)
 _ROUTES_S = 60.0  # fronts learn a new key within a minute
 
 
@@ -102,6 +107,11 @@ def notes(gateway: Gateway) -> Iterator[str]:
             f"from then on the gateway does not answer to {', '.join(gone)}, also when hosts go"
             " back to it"
         )
+
+
+def moves(plan: Plan) -> bool:
+    """Whether the gateway's service is moved in *plan*."""
+    return any(isinstance(step.action, MoveGateway) for wave in plan for step in wave.steps)
 
 
 def _bring(environment: Environment, gateway: Gateway, *, model: str, chat: bool) -> Iterator[Step]:

@@ -9,6 +9,8 @@ from provision.config.environment import Environment
 from provision.errors import Refused
 from provision.planning.actions import ApplyRelease, Bake
 from provision.planning.finish import finish
+from provision.planning.gateway import MOVED_STAYS, STAYS
+from provision.planning.gateway_actions import AskGateway, MoveGateway
 from provision.planning.intent import Intent, Kind
 from provision.planning.journal import Ending, Run
 from provision.planning.plan import Plan, Step, Wave
@@ -55,7 +57,8 @@ def plan_resume(
     """The rest of the rollout that *run* left unfinished, from what is there now.
 
     *published* is its release (None for a restart), *elapsed_s* how long ago it began. A host that
-    was not watched to the end is watched. Raises what the plans of rollbacks and restarts raise.
+    was not watched to the end is watched. The gateway is no part of it, which a note says. Raises
+    what the plans of rollbacks and restarts raise.
     """
     if intent.kind is Kind.RESTART:
         plan = plan_rest_of_restart(environment, situation, intent, elapsed_s=elapsed_s)
@@ -66,12 +69,16 @@ def plan_resume(
         watch = Wave("watch again", watched)
         last = () if plan else (finish(intent.model, chat=intent.chat),)
         plan = replace(plan, waves=(watch, *plan.waves, *last))
+    if environment.fallback.exists and intent.release and intent.whole and not _proven(run):
+        plan = replace(plan, notes=(*plan.notes, STAYS))
     return _settling(plan, f"go on: {run.what.purpose}", intent, situation)
 
 
 def plan_abort(environment: Environment, run: Run, intent: Intent, situation: Situation) -> Plan:
     """Everything back to what it was before the rollout that *run* left unfinished."""
     plan = plan_return(environment, intent, situation)
+    if any(entry.action == MoveGateway.__name__ for entry in run.entries):
+        plan = replace(plan, notes=(*plan.notes, MOVED_STAYS))
     return _settling(plan, f"take back: {run.what.purpose}", intent, situation)
 
 
@@ -81,6 +88,12 @@ def _settling(plan: Plan, title: str, intent: Intent, situation: Situation) -> P
         loose = Wave("finish", (free(situation.still_held),))
         plan = replace(plan, waves=(*plan.waves, loose))
     return replace(plan, title=title, intent=intent)
+
+
+def _proven(run: Run) -> bool:
+    """The run brought the gateway to its end."""
+    asked = [entry for entry in run.entries if entry.action == AskGateway.__name__]
+    return any(entry.ended and not entry.failed for entry in asked)
 
 
 def _watch_again(run: Run, intent: Intent, situation: Situation) -> Iterator[Step]:

@@ -11,6 +11,8 @@ from provision.errors import Refused
 from provision.facts.host import HostFacts
 from provision.facts.inventory import Inventory
 from provision.planning.actions import ApplyRelease, Bake, FreeFleet, HoldFleet, SetCurrent
+from provision.planning.gateway import MOVED_STAYS, STAYS
+from provision.planning.gateway_actions import AskGateway, MoveGateway
 from provision.planning.intent import Intent, Kind
 from provision.planning.journal import Ending, Entry, Errand, Run, Who
 from provision.planning.pace import CAREFUL
@@ -180,3 +182,35 @@ class TestAbort:
         plan = plan_abort(samples.environment(), run(), CHANGE, fleet())
         assert [s.action for w in plan for s in w.steps] == [FreeFleet(HELD)]
         assert not plan_abort(samples.environment(), run(), CHANGE, fleet(still_held=()))
+
+
+class TestGateway:
+    """It is `fab deploy`'s alone."""
+
+    AWAY = samples.environment(fallback=samples.fallback())
+
+    def resumed(self, of: Run, intent: Intent = CHANGE) -> tuple[str, ...]:
+        return plan_resume(self.AWAY, of, intent, fleet(), published=RELEASE, elapsed_s=600.0).notes
+
+    def test_whoever_goes_on_is_told_that_it_stays(self) -> None:
+        """Nobody knows whether it was to come up: the run died before it began that."""
+        assert STAYS in self.resumed(run(CHANGE, did("", MoveGateway)))
+        assert STAYS not in resume(fleet(), run(CHANGE)).notes  # there is none
+
+    def test_one_that_was_brought_to_its_end_lacks_nothing(self) -> None:
+        """A token of a hosted API came."""
+        assert STAYS not in self.resumed(run(CHANGE, did("", AskGateway)))
+        assert STAYS in self.resumed(run(CHANGE, did("", AskGateway, failed="no token")))
+        assert STAYS in self.resumed(run(CHANGE, did("", AskGateway, ended=False)))
+
+    def test_restarts_and_some_hosts_never_had_to_do_with_it(self) -> None:
+        """Not a word."""
+        assert STAYS not in self.resumed(run(RESTART), RESTART)
+        some = replace(CHANGE, whole=False)
+        assert STAYS not in self.resumed(run(some), some)
+
+    def test_whoever_takes_back_is_told_where_it_was_left(self) -> None:
+        """Hosts go back, the gateway does not."""
+        moved = run(CHANGE, did("", MoveGateway))
+        assert MOVED_STAYS in plan_abort(self.AWAY, moved, CHANGE, fleet()).notes
+        assert MOVED_STAYS not in plan_abort(self.AWAY, run(CHANGE), CHANGE, fleet()).notes

@@ -204,3 +204,20 @@ def test_a_dead_deploy_s_move_is_found_by_the_next_one(fleet: Fleet, gateway: Fa
     assert said.code == 0
     assert gateway.log == ["move to llm-fleet-test-gateway:1, 2 tasks"]
     assert "1 of 2 task(s) run, 2 healthy" in said.err
+
+
+def test_hosts_that_go_back_leave_the_gateway_where_it_is(
+    fleet: Fleet, gateway: FakeGateway
+) -> None:
+    """It was proven; whoever wants the one of before is told how."""
+    fleet.facts = {name: samples.serving("r-000000000000") for name in fleet.facts}
+    fleet.shell.prepare("*readlink*", Result(0, "r-000000000000\n"))
+    apply = f"*apply --release {fleet.target.release.id}*"
+    fleet.shell.prepare(apply, Result(1, '{"event": "failed", "t": 1, "reason": "no space left"}'))
+
+    fleet.facts["i-1"] = replace(fleet.facts["i-1"], agent={"state": "stopped"})
+    said = fleet.run("deploy", "--yes")
+    assert said.code == 1
+    assert "error: i-1: no space left" in said.out
+    assert "note: the gateway stays at the revision that it was moved to" in said.err
+    assert gateway.log == ["move to llm-fleet-test-gateway:1, 2 tasks"]
