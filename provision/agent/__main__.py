@@ -80,7 +80,12 @@ def _apply(options: argparse.Namespace, paths: Paths, events: Events) -> None:
     whole = Apply(here).release
     change = whole if options.replica is None else OneEngine(here, options.replica).apply
     with interruptible():
-        change(options.release, fetch=options.fetch, recreate=options.restart)
+        change(
+            options.release,
+            fetch=options.fetch,
+            recreate=options.restart,
+            away_since=options.away_since,
+        )
 
 
 def _prepare(options: argparse.Namespace, paths: Paths, events: Events) -> None:

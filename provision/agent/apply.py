@@ -16,6 +16,7 @@ from provision.agent.containers import Containers
 from provision.agent.errors import AgentError, Stopped
 from provision.agent.host import Host
 from provision.agent.lock import held
+from provision.agent.maintenance import Maintenance
 from provision.agent.manifest import Manifest
 from provision.agent.prepare import Prepare
 from provision.agent.signals import interruptible
@@ -43,14 +44,18 @@ class Apply:
         *,
         fetch: bool,
         recreate: bool = False,
+        away_since: Optional[float] = None,
         lock_wait_s: float = LOCK_WAIT_S,
     ) -> bool:
         """Apply *release_id*; False when there was nothing to do.
 
         With *fetch* its folder is taken from the bucket when it is not here whole. *recreate*
-        starts the containers anew even when they are as wanted. Raises AgentError, Stopped or Busy.
+        starts the containers anew even when they are as wanted. With *away_since* nothing is done
+        unless the host is away since then; nobody ends that while the lock is held. Raises
+        AgentError, Stopped or Busy.
         """
         with held(self._paths.lock, self._host.clock, self._events, wait_s=lock_wait_s):
+            Maintenance(self._paths.maintenance).require(away_since)
             return self.while_held(release_id, fetch=fetch, recreate=recreate)
 
     def prepare(self, release_id: str, *, fetch: bool) -> None:

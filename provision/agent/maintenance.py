@@ -13,6 +13,8 @@ from typing import Optional
 from provision.agent.errors import AgentError
 from provision.agent.system import read_json, write_json
 
+_A_WHILE_S = 10.0
+
 
 @dataclass(frozen=True)
 class Mark:
@@ -43,11 +45,25 @@ class Maintenance:
 
         An unreadable mark must not keep a host out of traffic for good.
         """
-        try:
-            mark = Mark(**read_json(self._path))
-        except (AgentError, TypeError, OSError):
-            return None
-        return mark if mark.holds(now) else None
+        mark = self._read()
+        return mark if mark is not None and mark.holds(now) else None
+
+    def require(self, since: Optional[float], *, now: Optional[float] = None) -> None:
+        """Raise AgentError unless the mark that began at *since* is there still.
+
+        Whoever stops an engine says since when he believes it away (None: he does not); while he
+        was held up it may have come back. A mark that ran out counts until somebody ended it; with
+        *now* it must hold for a while yet.
+        """
+        if since is None:
+            return
+        mark = self._read()
+        if mark is None or mark.since != since or not (now is None or mark.holds(now + _A_WHILE_S)):
+            raise AgentError(
+                "its maintenance ended before its engine was stopped: it may be in traffic again,"
+                " and its engine was left alone",
+                hint="run the same command again; was the operator's machine asleep, or S3 away?",
+            )
 
     def begin(self, now: float, *, lease_s: float, why: str) -> Mark:
         """Set the mark, or renew the one that holds: it keeps its beginning."""
@@ -64,6 +80,12 @@ class Maintenance:
         mark = self.mark(now)
         if mark is not None:
             write_json(self._path, asdict(replace(mark, emptied=yes)))
+
+    def _read(self) -> Optional[Mark]:
+        try:
+            return Mark(**read_json(self._path))
+        except (AgentError, TypeError, OSError):
+            return None
 
     def ran_out(self, now: float) -> bool:
         """There was a mark, and nobody ended it."""

@@ -16,6 +16,7 @@ from provision.agent.docker import ENGINE_PREFIX
 from provision.agent.errors import AgentError, Stopped
 from provision.agent.host import Host
 from provision.agent.lock import held
+from provision.agent.maintenance import Maintenance
 from provision.agent.manifest import Manifest, read
 from provision.agent.prepare import Prepare
 from provision.agent.settings import Replica
@@ -40,12 +41,14 @@ class OneEngine:
         *,
         fetch: bool,
         recreate: bool = False,
+        away_since: Optional[float] = None,
         lock_wait_s: float = LOCK_WAIT_S,
     ) -> bool:
         """Start the engine from *release_id*; False when it runs from there already.
 
-        *recreate* starts it anew even then. Raises AgentError, Stopped or Busy; until its container
-        is stopped, nothing was touched, and afterwards the engine goes back.
+        *recreate* starts it anew even then. With *away_since* it is not stopped unless the front
+        leaves it out since then. Raises AgentError, Stopped or Busy; until its container is
+        stopped, nothing was touched, and afterwards the engine goes back.
         """
         host = self._host
         with held(self._paths.lock, host.clock, host.events, wait_s=lock_wait_s):
@@ -55,6 +58,8 @@ class OneEngine:
             if not recreate and not self._journal.exists() and self._source() == release_id:
                 host.events.emit("unchanged", release=release_id, replica=self._index)
                 return False
+            mark = Maintenance(self._paths.maintenance_of(self._index))
+            mark.require(away_since, now=host.clock.now())  # it would end under the lock as well
             self._swap(manifest, before=self._source(running=False))
             prune(host)
             host.events.emit(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from provision.commands.command import Command
@@ -47,6 +48,11 @@ def apply(
     flags = (*(("--fetch",) if fetch else ()), *(("--restart",) if restart else ()))
     words = ("apply", "--release", release_id, *flags, *_one(replica))
     return _call(program, *words, timeout_s=_APPLY_S)
+
+
+def while_away(command: Command, since: float) -> Command:
+    """*command*, an apply; the host refuses it when its maintenance that began then has ended."""
+    return replace(command, argv=(*command.argv, "--away-since", repr(since)))
 
 
 def prepare(release_id: str, *, fetch: bool = False) -> Command:

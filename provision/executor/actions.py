@@ -162,9 +162,10 @@ class Actions:
             case SeedWeights():
                 return self._seed(host, step.action, say)
             case action:
+                command = self._command(action)
                 if isinstance(action, ApplyRelease):
-                    self._leases.renew(host, say)
-                report = follow(self._shell, host, self._command(action), say)
+                    command = self._leases.renewed(host, command, say)
+                report = follow(self._shell, host, command, say)
                 return Did(phases=report.phases)
 
     def _come_and_go(

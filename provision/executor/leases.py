@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from provision.commands import host_program
+from provision.commands.command import Command
 from provision.connectors.protocols import Shell
 from provision.errors import HostError
 from provision.executor.calls import call_of
@@ -24,14 +25,15 @@ class Leases:
         """Mark *host* as away; the host remembers since when."""
         self._begun[host.name] = (action, self._mark(host, action, say))
 
-    def renew(self, host: Host, say: Say) -> None:
-        """Renew the mark, if there is one. Raises HostError when it ended by itself meanwhile.
+    def renewed(self, host: Host, apply: Command, say: Say) -> Command:
+        """Renew the mark, if there is one; *apply* as it is told to a host with that mark only.
 
-        That happens to a run that was held up for minutes, by S3 or by a laptop that slept. The
-        host put itself back into the load balancer then.
+        Raises HostError when the mark ended by itself meanwhile, which happens to a run that was
+        held up for minutes, by S3 or by a laptop that slept: the host put itself back into the load
+        balancer then. The host looks once more, for from here to there takes time as well.
         """
         if host.name not in self._begun:
-            return
+            return apply
         action, since = self._begun[host.name]
         if self._mark(host, action, say) != since:
             raise HostError(
@@ -40,6 +42,7 @@ class Leases:
                 " in traffic again, and its engine was left alone",
                 hint="run the same command again; was this machine asleep, or S3 away?",
             )
+        return apply if since is None else host_program.while_away(apply, since)
 
     def end(self, host: Host, say: Say) -> None:
         """The host is not away any more."""

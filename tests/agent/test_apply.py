@@ -14,6 +14,7 @@ import pytest
 from provision.agent import containers
 from provision.agent.apply import Apply
 from provision.agent.errors import AgentError, Busy, Stopped
+from provision.agent.maintenance import Maintenance
 from provision.agent.prepare import _bindable
 from provision.agent.signals import interruptible
 from provision.agent.system import Completed
@@ -203,6 +204,30 @@ class TestBeforeTheSwap:
                 Apply(running.host).release(NEW.id, fetch=False)
         assert_untouched(running)
         assert len(running.events("waiting")) == 1
+
+    def test_a_host_that_is_in_traffic_again(self, running: World) -> None:
+        """Whoever was held up for longer than the lease stops no engine."""
+        mark = Maintenance(running.paths.maintenance)
+        since = mark.begin(running.clock.now(), lease_s=60, why="a rollout").since
+        assert mark.end()
+        with pytest.raises(AgentError, match="it may be in traffic again"):
+            Apply(running.host).release(NEW.id, fetch=False, away_since=since)
+        assert_untouched(running)
+
+    def test_its_lease_runs_out_while_another_applies(self, running: World) -> None:
+        """Nobody ends it under the lock, and so the host is out of traffic still."""
+        mark = Maintenance(running.paths.maintenance)
+        since = mark.begin(running.clock.now(), lease_s=60, why="a rollout").since
+        with running.paths.lock.open("w") as other:
+            fcntl.flock(other, fcntl.LOCK_EX)
+
+            def let_go() -> None:
+                if running.clock.now() > since + 100.0:
+                    fcntl.flock(other, fcntl.LOCK_UN)
+
+            running.clock.on_sleep = let_go
+            assert Apply(running.host).release(NEW.id, fetch=False, away_since=since)
+        assert running.paths.current_release() == NEW.id
 
 
 class TestSwapFails:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from provision.agent.errors import AgentError
 from provision.agent.maintenance import Maintenance, Mark
 
 
@@ -52,6 +53,32 @@ def test_ended_it_is_gone(maintenance: Maintenance) -> None:
     assert maintenance.end()
     assert not maintenance.end()
     assert maintenance.mark(100.0) is None
+
+
+class TestRequire:
+    """What whoever is about to stop an engine believes."""
+
+    def test_nothing_is_believed(self, maintenance: Maintenance) -> None:
+        """Of a host that never served, or by a person who knows what he does."""
+        maintenance.require(None)
+
+    def test_it_is_there_also_when_its_time_is_over(self, maintenance: Maintenance) -> None:
+        """Until somebody ends it; with a time given it must hold for 10 s more."""
+        maintenance.begin(100.0, lease_s=60, why="deploy")
+        maintenance.require(100.0)
+        maintenance.require(100.0, now=149.0)
+        with pytest.raises(AgentError, match="its engine was left alone"):
+            maintenance.require(100.0, now=150.0)
+
+    def test_it_was_ended_or_another_has_begun(self, maintenance: Maintenance) -> None:
+        """In between it may have been in traffic."""
+        maintenance.begin(100.0, lease_s=60, why="deploy")
+        maintenance.begin(500.0, lease_s=60, why="restart")
+        with pytest.raises(AgentError, match="it may be in traffic again"):
+            maintenance.require(100.0)
+        maintenance.end()
+        with pytest.raises(AgentError, match="it may be in traffic again"):
+            maintenance.require(500.0)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"since": 1}', '{"since": 1, "x": 2}'])

@@ -12,6 +12,7 @@ import pytest
 from provision.agent import containers
 from provision.agent.apply import Apply
 from provision.agent.errors import AgentError, Stopped
+from provision.agent.maintenance import Maintenance
 from provision.agent.one_engine import OneEngine
 from provision.agent.rescue import Rescue
 from provision.agent.signals import interruptible
@@ -161,6 +162,17 @@ class TestRefused:
         with pytest.raises(AgentError, match="is not on this host"):
             change(running, 1, release("third"))
         self.untouched(running)
+
+    def test_an_engine_that_serves_again(self, running: World) -> None:
+        """Its lease ends without the host's lock: it must hold when the engine is stopped."""
+        mark, now = Maintenance(running.paths.maintenance_of(1)), running.clock.now()
+        mark.begin(now, lease_s=60, why="a rollout")
+        running.clock.sleep(55)
+        with pytest.raises(AgentError, match="it may be in traffic again"):
+            change(running, away_since=now)
+        self.untouched(running)
+        mark.begin(running.clock.now(), lease_s=60, why="a rollout")
+        assert change(running, away_since=now)
 
 
 class TestFails:

@@ -23,6 +23,10 @@ PROGRAM = f"/opt/llm-fleet/releases/{RELEASE}/host.pyz"
     [
         (host_program.apply(RELEASE), f"python3 {PROGRAM} apply --release {RELEASE}"),
         (
+            host_program.while_away(host_program.apply(RELEASE), 1795230000.1234567),
+            f"python3 {PROGRAM} apply --release {RELEASE} --away-since 1795230000.1234567",
+        ),
+        (
             host_program.apply(RELEASE, fetch=True),
             f"python3 /opt/llm-fleet/host.pyz apply --release {RELEASE} --fetch",
         ),

@@ -82,11 +82,10 @@ class Process:
     def looks_first(self) -> bool:
         """What it does next is refused when another has taken over, by S3 or by a host.
 
-        AWS refuses nobody, so a run asks S3 in the moment before; and in the moment before an apply
-        it renews the host's lease. Who is sent to sleep in such a moment, wakes, and goes on, acts
-        on what was so then.
+        AWS refuses nobody, so a run asks S3 in the moment before. Who is sent to sleep in such a
+        moment, wakes, and goes on, acts on what was so then.
         """
-        return not self.at.startswith(_REFUSED_BY_NOBODY) and not self.at.endswith(" apply")
+        return not self.at.startswith(_REFUSED_BY_NOBODY)
 
     def kill(self) -> None:
         """``kill -9``."""

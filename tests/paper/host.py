@@ -142,6 +142,10 @@ class PaperHost:
         was, self.mark = self.mark is not None, None
         return was
 
+    def away_as_since(self, moment: float) -> bool:
+        """The mark that began then is there, though it may have run out under an apply."""
+        return self.mark is not None and self.mark.since == moment
+
     def start_engine(self, release: str, by: str) -> None:
         """A new container: nothing is warm."""
         self.current, self.down_by = release, by

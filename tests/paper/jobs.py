@@ -23,6 +23,7 @@ class Job:
     fetch: bool
     by: str
     ahead: bool = False
+    away_since: float | None = None
     events: list[dict[str, Any]] = field(default_factory=list)
     code: int | None = None
     doing: str = "waits"
@@ -52,9 +53,10 @@ class Jobs:
         restart: bool = False,
         fetch: bool = False,
         ahead: bool = False,
+        away_since: float | None = None,
     ) -> Job:
         """Begin it, behind those that wait already."""
-        job = Job(release, restart, fetch, by, ahead)
+        job = Job(release, restart, fetch, by, ahead, away_since)
         self.queue.append(job)
         if self.queue == [job]:
             self._begin(job)
@@ -68,6 +70,9 @@ class Jobs:
 
     def _begin(self, job: Job) -> None:
         host = self.host
+        if job.away_since is not None and not host.away_as_since(job.away_since):
+            self._fail(job, "its maintenance ended before its engine was stopped")
+            return
         if job.release not in host.kept:
             if not (job.fetch and host.world.has_release(job.release)):
                 self._fail(job, f"release {job.release} is not on this host")

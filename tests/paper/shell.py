@@ -180,7 +180,11 @@ class _HostProgram:
 
     def _apply(self, options: Any) -> int:
         job = self._host.jobs.add(
-            options.release, by=OPERATOR, restart=options.restart, fetch=options.fetch
+            options.release,
+            by=OPERATOR,
+            restart=options.restart,
+            fetch=options.fetch,
+            away_since=options.away_since,
         )
         return self._follow(job)
 

@@ -196,5 +196,23 @@ class Fleet(RuleBasedStateMachine):
         assert found == []
 
 
+def test_held_up_between_the_renewed_lease_and_the_apply() -> None:
+    """Found by the machine: the host was in traffic again when it was told to stop its engine."""
+    fleet = Fleet()
+    fleet.begins_with(hosts=2, fate=Fate.FINE)
+    fleet.begins(name="anna", task="restart", most="1")
+    turn = fleet.turns["anna"]
+    while turn.at != "i-1 apply":
+        fleet.goes_on(name="anna", calls=1)
+    fleet.time_passes(seconds=400.0)
+    assert fleet.world.serving() == ["i-2", "i-1"]
+    fleet.comes_to_an_end(name="anna")
+    assert turn.said is not None
+    assert turn.said.code == 1
+    assert "i-1: its maintenance ended before its engine was stopped" in turn.said.text
+    assert troubles(fleet.world, {OLD}) == []
+    fleet.teardown()
+
+
 Fleet.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
 TestFleet = Fleet.TestCase
