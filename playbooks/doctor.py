@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from playbooks.config import ENV_HELP
 from playbooks.frame import emit_json, finish, progress, task
+from playbooks.gateway import findings as gateway_findings
 from playbooks.session import Session
 from provision.config.environment import Environment, Transport
 from provision.errors import PlanError, UsageError
@@ -46,7 +47,7 @@ def doctor(
 
 
 def look_at_hosts(session: Session, hosts: str) -> Findings:
-    """Every check on every host, one round trip each. Changes nothing."""
+    """Every check on every host, one round trip each; with all of them the gateway's."""
     from provision.executor.gather import look_at
     from provision.planning.doctor import diagnose
     from provision.planning.finding import failed
@@ -68,7 +69,8 @@ def look_at_hosts(session: Session, hosts: str) -> Findings:
         else:
             why = " ".join(seen.unreachable[host.name].split())
             found[host.name] = (failed("ssh", why, _by_hand(session.environment, host)),)
-    return found
+    gateway = gateway_findings(session) if hosts == "*" else ()
+    return {**found, "gateway": gateway} if gateway else found
 
 
 def _by_hand(environment: Environment, host: Host) -> str:

@@ -7,9 +7,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from playbooks.session import Session
+from provision.errors import FleetError, OutputsMissing
 
 if TYPE_CHECKING:
     from provision.config.environment import Environment
+    from provision.planning.finding import Finding
     from provision.planning.gateway import Gateway
 
 
@@ -23,3 +25,44 @@ def way_out(session: Session) -> Callable[[Environment], Gateway] | None:
         return None
     book = load(folder=session.folder / FOLDER if session.folder else None)
     return partial(look, cloud=session.cloud, service=service, book=book)
+
+
+def line(session: Session) -> str | None:
+    """How the gateway stands, in one line; None where there is none."""
+    from provision.planning.doctor_gateway import words
+
+    seen = _look(session)
+    if seen is None:
+        return None
+    if isinstance(seen, FleetError):
+        return f"gateway: unknown, {seen.message}"
+    gateway, states = seen
+    return f"gateway: {words(gateway, states.count('healthy'))}"
+
+
+def findings(session: Session) -> tuple[Finding, ...]:
+    """Every check on the gateway; none where there is none. Changes nothing."""
+    from provision.planning.doctor_gateway import judge
+    from provision.planning.finding import failed, unknown
+
+    seen, at = _look(session), session.environment
+    if seen is None:
+        return ()
+    if isinstance(seen, OutputsMissing):
+        return (failed("gateway", seen.message, f"pulumi up -s {at.name}"),)
+    if isinstance(seen, FleetError):
+        command = f"aws ecs list-services --cluster {at.prefix} --region {at.region}"
+        return (unknown("gateway", seen.message, command),)
+    known = session.cloud.outputs().fallback
+    return judge(at, *seen, log_group=known.gateway_log_group if known else "")
+
+
+def _look(session: Session) -> tuple[Gateway, list[str]] | FleetError | None:
+    """The gateway and the load balancer's words for its tasks; or why nobody can say."""
+    look, service = way_out(session), session.gateway
+    if look is None or service is None:
+        return None
+    try:
+        return look(session.environment), [one.state for one in service.targets()]
+    except FleetError as error:
+        return error

@@ -6,6 +6,7 @@ from typing import Any
 
 from playbooks.config import ENV_HELP
 from playbooks.frame import emit_json, progress, task
+from playbooks.gateway import line
 from playbooks.hold import glance, tell_who_works
 from playbooks.session import Session
 
@@ -26,9 +27,10 @@ def status(_context: Any, env: str | None = None, json: bool = False) -> None:
         current = parse_current(session.cloud.get_object(CURRENT))
         endpoint = session.cloud.outputs().endpoint
         seen = look_at(inventory, session.shell)
+        gateway = None if json else line(session)
         tell_who_works(before)
     hosts = rows(inventory, seen.facts, seen.unreachable, targets)
     if json:
         emit_json(report.document(hosts))
     else:
-        print(report.text(hosts, current=current, endpoint=endpoint))
+        print(report.text(hosts, current=current, endpoint=endpoint, gateway=gateway))

@@ -97,7 +97,7 @@ def bring(environment: Environment, gateway: Gateway, *, model: str, chat: bool)
 def notes(gateway: Gateway) -> Iterator[str]:
     """What a person should know before the gateway comes along."""
     newest, runs = gateway.now.newest, gateway.now.runs
-    other = [*_differences(gateway)]
+    other = [*differences(gateway)]
     if other:
         said = ", ".join(other)
         yield f"{newest.name} is not what the environment's file says ({said}): `pulumi up`"
@@ -107,6 +107,18 @@ def notes(gateway: Gateway) -> Iterator[str]:
             f"from then on the gateway does not answer to {', '.join(gone)}, also when hosts go"
             " back to it"
         )
+
+
+def differences(gateway: Gateway) -> Iterator[str]:
+    """What the newest revision is told otherwise, by names that a person may know."""
+    told = gateway.now.newest.told
+    for variable, wanted in gateway.target.told.items():
+        if variable != DOCUMENT:
+            if told.get(variable) != wanted:
+                yield "front"
+            continue
+        now, then = _document(told.get(variable)), _document(wanted)
+        yield from sorted(key for key in now.keys() | then.keys() if now.get(key) != then.get(key))
 
 
 def moves(plan: Plan) -> bool:
@@ -172,18 +184,6 @@ def _guard_description(gateway: Gateway, model: str) -> None:
             f" {model}: in an outage clients would get 404; nothing was changed",
             hint="write the model into the environment's file, then `pulumi up`, then deploy",
         )
-
-
-def _differences(gateway: Gateway) -> Iterator[str]:
-    """What the newest revision is told otherwise, by names that a person may know."""
-    told = gateway.now.newest.told
-    for variable, wanted in gateway.target.told.items():
-        if variable != DOCUMENT:
-            if told.get(variable) != wanted:
-                yield "front"
-            continue
-        now, then = _document(told.get(variable)), _document(wanted)
-        yield from sorted(key for key in now.keys() | then.keys() if now.get(key) != then.get(key))
 
 
 def _names(definition: TaskDefinition) -> list[str] | None:

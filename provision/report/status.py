@@ -14,16 +14,19 @@ from provision.report.table import number, seconds, table
 _HEADER = ("host", "release", "model", "health", "traffic", "running", "waiting", "up", "gpu")
 
 
-def text(hosts: Sequence[HostStatus], *, current: str | None, endpoint: str) -> str:
-    """A table, the reasons of those that are not well, and where clients go."""
+def text(
+    hosts: Sequence[HostStatus], *, current: str | None, endpoint: str, gateway: str | None = None
+) -> str:
+    """A table, the reasons of those that are not well, where clients go, and the *gateway*."""
+    last = [gateway] if gateway else []
     if not hosts:
-        return "no running host"
+        return "\n".join(["no running host", *last])
     lines = table([_row(one) for one in hosts], header=_HEADER, right=(5, 6, 7))
     reasons = [f"{one.name}: {one.reason}" for one in hosts if one.reason]
     well = sum(one.in_traffic for one in hosts)
     lines += ["", *reasons] if reasons else []
     lines += ["", f"{well} of {len(hosts)} in traffic at {endpoint}"]
-    return "\n".join([*lines, f"booting hosts take {current or 'nothing yet'}"])
+    return "\n".join([*lines, f"booting hosts take {current or 'nothing yet'}", *last])
 
 
 def document(hosts: Sequence[HostStatus]) -> list[dict[str, Any]]:
