@@ -7,10 +7,12 @@ import pytest
 from provision.commands.command import Command, Result
 from provision.connectors.protocols import Answer
 from provision.errors import CommandFailed
+from provision.facts.gateway import TaskDefinition
 from provision.secret import Secret
 from provision.testing import samples
 from provision.testing.clock import FakeClock
 from provision.testing.cloud import FakeCloud
+from provision.testing.gateway import FakeGateway
 from provision.testing.http import FakeHttp
 from provision.testing.shell import FakeShell
 
@@ -74,3 +76,15 @@ def test_sleeping_moves_the_clock() -> None:
     clock = FakeClock(start=100.0)
     clock.sleep(2.5)
     assert (clock.now(), clock.monotonic(), clock.slept) == (102.5, 102.5, [2.5])
+
+
+def test_a_revision_that_nobody_described() -> None:
+    """A gateway moves only to what the test gave, and then all its tasks run and are healthy."""
+    one, two = TaskDefinition("arn:gateway:1", {}), TaskDefinition("arn:gateway:2", {})
+    gateway = FakeGateway(one, two)
+    with pytest.raises(AssertionError, match="nobody described arn:gateway:3"):
+        gateway.move("arn:gateway:3", 2)
+    gateway.move(two.arn, 2)
+    assert gateway.service().steady(two.arn, 2)
+    assert [target.state for target in gateway.targets()] == ["healthy", "healthy"]
+    assert gateway.log == ["move to arn:gateway:2, 2 tasks"]
