@@ -17,6 +17,7 @@ _HELP = {
     "env": "environment to rehearse (default: rehearsal)",
     "hosts": "how many hosts (default: what the environment says, two at most)",
     "keep": "leave it standing, for every other task with --env rehearsal",
+    "outage": "with a fallback, and an outage: spill, switch and the way back, measured",
     "down": "take away a rehearsal that stands, or what a killed one left",
     "json": "print JSON only",
 }
@@ -28,6 +29,7 @@ def rehearse(
     env: str | None = None,
     hosts: int = 0,
     keep: bool = False,
+    outage: bool = False,
     down: bool = False,
     json: bool = False,
 ) -> None:
@@ -38,7 +40,9 @@ def rehearse(
         done = story.take_down(progress)
     else:
         wanted, room = _environments(env)
-        done = story.rehearse(wanted, room, hosts=hosts or None, keep=keep, say=progress)
+        done = story.rehearse(
+            wanted, room, hosts=hosts or None, keep=keep, outage=outage, say=progress
+        )
     if json:
         emit_json(report.document(done))
     else:

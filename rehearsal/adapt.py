@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from provision.config.environment import Environment, LoadBalancerSettings, Scheme
+from provision.config.fallback import FallbackSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,14 +17,20 @@ class Adapted:
 
 
 def adapt(
-    wanted: Environment, room: Environment, *, mounts: tuple[str, ...], hosts: int | None
+    wanted: Environment,
+    room: Environment,
+    *,
+    mounts: tuple[str, ...],
+    hosts: int | None,
+    outage: bool = False,
 ) -> Adapted:
     """Rehearse *wanted* in the machine room that *room* (``Pulumi.rehearsal.yaml``) describes.
 
     Model, region, zones, instance type, cache and health policy stay as *wanted* says. Addresses,
     images, access and the way to AWS come from *room*, and what a tiny model on shared CPUs can't
     keep: knowing answers, and being as fast as before. *mounts* let the engine's image use the
-    engine installed on this machine.
+    engine installed on this machine. With *outage* there is a fallback, the room's; without it
+    there is none, whatever *wanted* says.
     """
     count = hosts or min(wanted.fleet.hosts, room.fleet.hosts)
     engine = replace(
@@ -62,6 +69,7 @@ def adapt(
         access=room.access,
         front=replace(wanted.front, image=room.front.image),
         health=health,
+        fallback=room.fallback if outage else FallbackSettings(),
         toolkit=room.toolkit,
         hub=room.hub,
         aws=room.aws,
@@ -83,6 +91,10 @@ def _changes(wanted: Environment, rehearsed: Environment) -> list[str]:
         )
     if wanted.health.warmup_expect != rehearsed.health.warmup_expect:
         lines.append("health.warmup_expect is left out: the tiny model knows no answer")
+    if rehearsed.fallback.exists:
+        lines.append("hosted answers come from a stand-in; the switch has shorter times")
+    elif wanted.fallback.exists:
+        lines.append("there is no fallback: `fab rehearse --outage` rehearses one")
     if wanted.load_balancer.certificate_arn:
         lines.append("plain HTTP inside this machine instead of TLS at the load balancer")
     return lines

@@ -1,8 +1,8 @@
 """CloudWatch as its documentation describes it: metrics that arrive late, alarms that evaluate.
 
-From the user guide ("Configuring how alarms treat missing data"): periods of 10 s are evaluated every
-10 s; M of N; when data is missing, older points are looked at as well, and the treatment of missing
-data is used as few times as possible; actions run on transitions only.
+From the user guide ("Configuring how alarms treat missing data"): periods of 10 s are evaluated
+every 10 s; M of N; when data is missing, older points are looked at as well, and the treatment of
+missing data is used as few times as possible; actions run on transitions only.
 """
 
 from __future__ import annotations

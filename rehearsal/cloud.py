@@ -2,8 +2,9 @@
 
     python -m rehearsal.cloud ROOM.json
 
-AWS API (moto), load balancer, instance metadata, registry, model hub, package repository, and the
-follower that turns instances into hosts. Ends on SIGTERM, and takes its hosts with it.
+AWS API (moto), load balancer, instance metadata, registry, model hub, package repository, the
+follower that turns instances into hosts, and for an outage the way out. Ends on SIGTERM, and takes
+its hosts with it.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from rehearsal.settings import (
     forget_aws_settings,
 )
 from rehearsal.volumes import VolumeStore
+from rehearsal.way_out import WayOut
 
 READY = "cloud.ready"
 
@@ -59,10 +61,15 @@ async def _live(settings: Settings) -> None:
     rules = AlbFollower(settings, balancer, loop, follower.address_of, _say)
     follower.start()
     rules.start()
+    way_out = WayOut(settings, board, _say) if settings.outage else None
+    if way_out is not None:
+        way_out.start()
     (settings.state / READY).write_text(f"{os.getpid()}\n")
     _say("ready")
     await ended.wait()
     (settings.state / READY).unlink(missing_ok=True)
+    if way_out is not None:
+        await asyncio.to_thread(way_out.stop)
     await asyncio.to_thread(rules.stop)
     await balancer.close()
     await asyncio.to_thread(follower.stop)

@@ -125,7 +125,8 @@ def _write_texts(root: Path, who: Identity) -> None:
     }
     _text(root / "etc/hosts", "\n".join(lines) + "\n")
     _text(root / "etc/hostname", f"{who.name}\n")
-    # Nobody listens there, so a name that is not in the hosts file fails at once, not after 5 s.
+    # It knows the network's own names in a rehearsed outage; else nobody listens there, so that a
+    # name which is not in the hosts file fails at once, not after 5 s.
     resolver = f"nameserver {who.gateway}\noptions timeout:1 attempts:1\n"
     _text(root / "etc/resolv.conf", resolver)
     _text(root / "etc/docker/daemon.json", json.dumps(docker, indent=4) + "\n")

@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from provision.render.gateway_image import LOCK
 from rehearsal import oci
 from rehearsal.processes import MachineError, run
 
 FRONT = ("nginx", "1.28.0")
 ENGINE = ("vllm/vllm-openai", "v0.32.0")
+GATEWAY_BASE = ("library/python", "3.12.12")  # Pulumi.rehearsal.yaml: fallback.image
 PASSWD = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n"
 TOOLS = ("dash", "cat", "ls", "mkdir", "rm", "cp", "mv", "chmod", "chown", "sleep", "id", "env")
+BASE_TOOLS = ("install", "sha256sum", "cut")
+PIP = """\
+#!/bin/sh
+# On this machine the packages are in a virtual environment (rehearsal/gateway.py): exactly these.
+for word; do lock=$word; done
+[ "$(sha256sum "$lock" | cut -d" " -f1)" = {digest} ] && exit
+echo "pip: $lock is not what this rehearsal has installed" >&2
+exit 1
+"""
+USERADD = """\
+#!/bin/sh
+[ "$#" = 5 ] || {{ echo "useradd $*: not known in a rehearsal" >&2; exit 64; }}
+echo "$5:x:$3:$3::/:/usr/sbin/nologin" >> /etc/passwd
+echo "$5:x:$3:" >> /etc/group
+"""
 NGINX_CONF = """\
 user nginx;
 worker_processes auto;
@@ -91,6 +109,26 @@ def push_all(registry: str, engine_python: Path, say: Callable[[str], None]) -> 
     oci.push(registry, *ENGINE, engine(engine_python), config)
 
 
+def push_gateway_base(registry: str) -> None:
+    """The image that the gateway's is built on, for hosts; see ecs_task.py for what tasks run."""
+    config = {"Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]}
+    oci.push(registry, *GATEWAY_BASE, gateway_base(), config)
+
+
+def gateway_base() -> oci.Layer:
+    """A shell, and stand-ins for what the gateway's Dockerfile calls."""
+    layer = oci.Layer()
+    oci.merged_usr(layer)
+    _tools(layer, (*TOOLS, *BASE_TOOLS))
+    digest = hashlib.sha256(LOCK.read_bytes()).hexdigest()
+    layer.text("/usr/local/bin/pip", PIP.format(digest=digest), 0o755)
+    layer.text("/usr/local/sbin/useradd", USERADD.format(), 0o755)
+    layer.text("/etc/passwd", PASSWD)
+    layer.text("/etc/group", "root:x:0:\nnogroup:x:65534:\n")
+    _empty(layer)
+    return layer
+
+
 def front() -> oci.Layer:
     """nginx of this machine with its libraries, a shell and a few tools, laid out as upstream's."""
     layer = oci.Layer()
@@ -125,8 +163,8 @@ def engine(engine_python: Path) -> oci.Layer:
     return layer
 
 
-def _tools(layer: oci.Layer) -> None:
-    for name in TOOLS:
+def _tools(layer: oci.Layer, names: Sequence[str] = TOOLS) -> None:
+    for name in names:
         layer.program(Path("/usr/bin") / name)
     layer.link("/usr/bin/sh", "dash")
 

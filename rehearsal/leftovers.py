@@ -85,5 +85,5 @@ def _processes(state: Path) -> dict[int, str]:
 
 
 def _ours(words: list[str]) -> bool:
-    modules = ("rehearsal.cloud", "rehearsal.host_init", "docker-registry")
+    modules = ("rehearsal.cloud", "rehearsal.host_init", "docker-registry", "function_runtime.py")
     return any(word.endswith(modules) for word in words)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rehearsal import outage_report
 from rehearsal.story import Rehearsal
 
 
@@ -21,12 +22,15 @@ def document(done: Rehearsal) -> dict[str, Any]:
         "left_behind": list(done.left_behind),
         "changes": list(done.changes),
         "waterfalls": done.waterfalls,
+        "outage": outage_report.document(done.outage) if done.outage else None,
     }
 
 
 def text(done: Rehearsal, *, down: bool = False) -> str:
     """The timing table, the answer, and what to try next."""
     lines = [] if down else [*_table(done.steps), "", *_answer(done), ""]
+    if done.outage:
+        lines += [*outage_report.lines(done.outage), ""]
     if done.changes:
         lines += ["Not as on AWS:", *(f"  - {change}" for change in done.changes), ""]
     if done.left_behind:
@@ -60,6 +64,7 @@ def _what_to_try(done: Rehearsal) -> list[str]:
         "  fab doctor --env rehearsal",
         "  fab logs --env rehearsal --since 5m",
         "  fab deploy --env rehearsal        (nothing to do)",
+        *(_TRY_FALLBACK if done.outage else ()),
         f"  curl {done.endpoint}/v1/chat/completions -H 'Authorization: Bearer {done.api_key}' \\",
         "    -H 'Content-Type: application/json' \\",
         '    -d \'{"model": "MODEL", "messages": [{"role": "user", "content": "hello"}]}\''.replace(
@@ -67,3 +72,10 @@ def _what_to_try(done: Rehearsal) -> list[str]:
         ),
         "Take it away: fab rehearse --down",
     ]
+
+
+_TRY_FALLBACK = (
+    "  fab fallback.status --env rehearsal",
+    "  fab fallback.history --env rehearsal",
+    "  fab fallback.drill --env rehearsal",
+)

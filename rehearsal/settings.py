@@ -10,8 +10,9 @@ from pathlib import Path
 from rehearsal.network import Network
 
 ACCOUNT = "123456789012"  # moto's own
-API_PORT, HUB_PORT, PACKAGES_PORT, WEBHOOK_PORT = 5000, 5080, 5081, 5082
+API_PORT, HUB_PORT, PACKAGES_PORT, WEBHOOK_PORT, HOSTED_PORT = 5000, 5080, 5081, 5082, 5083
 HUB_NAME = "hub.rehearsal"
+HOSTED_KEY = "sk-rehearsal"  # the hosted stand-in takes no other
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class Settings:
         gated: models (``ORG/NAME``) that the hub gives to a bearer token only.
         binds: folders of this machine shown read-only in every host.
         gpu: name of the GPU that every host's nvidia-smi shows, and *gpus* how many.
+        outage: whether a way out stands beside the hosts: gateway, switch, hosted API.
     """
 
     state: Path
@@ -36,6 +38,7 @@ class Settings:
     binds: tuple[Path, ...] = ()
     gpu: str = "A10G"
     gpus: int = 1
+    outage: bool = False
 
     @property
     def network(self) -> Network:

@@ -12,20 +12,25 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from provision.catalog.instances import instance_type
 from provision.catalog.models import model as model_of
+from provision.catalog.prices.load import load
 from provision.config.dump import dump
 from provision.config.environment import Environment
+from provision.config.hosted import key_secrets
 from provision.connectors.aws import AwsCloud
 from provision.connectors.clock import SystemClock
+from provision.connectors.gateway import AwsGateway, GatewayService
 from provision.connectors.http import HttpxHttp
 from provision.connectors.protocols import Cloud, Shell
 from provision.connectors.ssh import FabricShell
 from provision.errors import FleetError
 from provision.executor.deploy import prepare
 from provision.executor.executor import Executor
+from provision.executor.gateway_now import look
 from provision.executor.key_store import KeyStore, new_text
 from provision.executor.outcome import Outcome
 from provision.planning import keys
@@ -33,11 +38,13 @@ from provision.planning.plan import Plan
 from provision.planning.release import CURRENT, parse_current
 from provision.report.lines import line
 from provision.secret import Secret
-from rehearsal import engine, images, machine, tiny_model
+from rehearsal import engine, gateway, images, machine, tiny_model
 from rehearsal.adapt import adapt
 from rehearsal.hub_folder import fill
+from rehearsal.outage import Outage, Stage, play, settle
 from rehearsal.provisioning import provision
-from rehearsal.settings import Settings, forget_aws_settings
+from rehearsal.settings import HOSTED_KEY, Settings, forget_aws_settings
+from rehearsal.steady_client import SteadyClient
 from rehearsal.world import STATE, World
 
 BOOT_TIMEOUT_S = 120.0
@@ -64,6 +71,7 @@ class Rehearsal:
     changes: tuple[str, ...] = ()
     left_behind: tuple[str, ...] = ()
     waterfalls: dict[str, dict[str, float]] = field(default_factory=dict)
+    outage: Outage | None = None
 
     @contextmanager
     def step(self, name: str, say: Say) -> Iterator[None]:
@@ -75,9 +83,15 @@ class Rehearsal:
 
 
 def rehearse(
-    wanted: Environment, room: Environment, *, hosts: int | None, keep: bool, say: Say
+    wanted: Environment,
+    room: Environment,
+    *,
+    hosts: int | None,
+    keep: bool,
+    outage: bool = False,
+    say: Say,
 ) -> Rehearsal:
-    """Rehearse *wanted* in the machine room that *room* describes.
+    """Rehearse *wanted* in the machine room that *room* describes, with *outage* an outage too.
 
     Takes everything away at the end, also after a failure and on Ctrl-C; with *keep* a rehearsal
     that went well stays, and ``--env rehearsal`` names it. Raises FleetError with what failed.
@@ -87,7 +101,7 @@ def rehearse(
     if world.is_standing():
         raise FleetError("a rehearsal stands already", hint="take it away: `fab rehearse --down`")
     try:
-        _play(story, world, wanted, room, hosts=hosts, say=say)
+        _play(story, world, wanted, room, hosts=hosts, outage=outage, say=say)
     except BaseException:
         _take_away(story, world, say)
         raise
@@ -113,13 +127,17 @@ def _play(
     room: Environment,
     *,
     hosts: int | None,
+    outage: bool,
     say: Say,
 ) -> None:
     with story.step("check this machine", say):
         machine.check()
         engine_python = engine.ensure(say)
+        if outage:
+            gateway.ensure(say)
         tiny = tiny_model.ensure(engine.CACHE / "tiny-model", engine_python)
-    adapted = adapt(wanted, room, mounts=images.engine_mounts(engine_python), hosts=hosts)
+    mounts = images.engine_mounts(engine_python)
+    adapted = adapt(wanted, room, mounts=mounts, hosts=hosts, outage=outage)
     environment, story.changes = adapted.environment, adapted.changes
     with story.step("start the machine room", say):
         settings = _start(world, environment, engine_python, tiny, say)
@@ -135,6 +153,8 @@ def _play(
         with story.step("hosts boot by themselves", say):
             _wait_for_hosts(cloud, environment.fleet.hosts, say)
         _deploy(story, environment, cloud, shell, say)
+        if outage:
+            _outage(story, world, cloud, say)
     finally:
         shell.close()
 
@@ -151,6 +171,7 @@ def _start(
         gpu=kind.gpu.name,
         gpus=kind.gpus,
         gated=(model.repository,) if model.gated else (),
+        outage=environment.fallback.exists,
         say=say,
     )
     (world.state / STANDING).write_text(dump(environment))
@@ -180,14 +201,18 @@ def _deploy(
         story.api_key, now = new_text(), datetime.now(UTC)
         KeyStore(cloud).change(lambda known: keys.add(known, KEY_NAME, story.api_key, now=now))
         cloud.put_secret(cloud.outputs().hub_token_secret, Secret("hf_rehearsal"))
+        for secret in key_secrets(environment).values():
+            cloud.put_secret(secret, Secret(HOSTED_KEY))
+    service = AwsGateway(environment, cloud.outputs) if environment.fallback.exists else None
     with story.step("plan the deploy", say):
-        plan = _plan(environment, cloud, shell)
+        plan = _plan(environment, cloud, shell, service)
         say(f"{plan.title}: {sum(len(wave.steps) for wave in plan)} steps")
     executor = Executor(
         shell=shell,
         http=HttpxHttp(),
         cloud=cloud,
         clock=SystemClock(),
+        gateway=service,
         listener=lambda event: say(line(event)),
     )
     outcome = executor.execute(plan)
@@ -195,7 +220,7 @@ def _deploy(
     _require(outcome)
     story.waterfalls = {host.name: dict(host.waterfall) for host in outcome.hosts if host.waterfall}
     with story.step("deploy again: nothing to do", say):
-        again = _plan(environment, cloud, shell)
+        again = _plan(environment, cloud, shell, service)
         if again:
             summaries = [step.summary for wave in again for step in wave.steps]
             raise FleetError(f"a second deploy found work: {summaries}")
@@ -205,8 +230,11 @@ def _deploy(
     story.release = parse_current(cloud.get_object(CURRENT)) or ""
 
 
-def _plan(environment: Environment, cloud: Cloud, shell: Shell) -> Plan:
-    return prepare(environment, cloud=cloud, shell=shell, spare_key=new_text())
+def _plan(
+    environment: Environment, cloud: Cloud, shell: Shell, service: GatewayService | None
+) -> Plan:
+    way_out = partial(look, cloud=cloud, service=service, book=load()) if service else None
+    return prepare(environment, cloud=cloud, shell=shell, spare_key=new_text(), way_out=way_out)
 
 
 def _require(outcome: Outcome) -> None:
@@ -235,6 +263,16 @@ def _ask(story: Rehearsal, environment: Environment) -> None:
     story.answer = json.loads(whole.text)["choices"][0]["message"]["content"]
     events = http.stream(url, {**question, "stream": True}, headers=headers, timeout_s=60)
     story.streamed_chunks = sum(1 for event in events if '"choices"' in event)
+
+
+def _outage(story: Rehearsal, world: World, cloud: Cloud, say: Say) -> None:
+    client = SteadyClient(story.endpoint, story.api_key, story.model)
+    stage = Stage(world, cloud, client, say)
+    with story.step("wait until the fleet has all traffic", say):
+        settle(stage)
+    story.outage = Outage()
+    with story.step("outage", say):
+        play(stage, story.outage)
 
 
 def _take_away(story: Rehearsal, world: World, say: Say) -> None:

@@ -41,13 +41,15 @@ class World:
         gpu: str = "A10G",
         gpus: int = 1,
         gated: tuple[str, ...] = (),
+        outage: bool = False,
         say: Callable[[str], None] = quiet,
     ) -> Settings:
         """Stand everything up except hosts, which come when EC2 launches instances.
 
         *engine_python* is the interpreter that has vLLM, *hub* a folder with models as
-        ``ORG/NAME/files``. Leftovers of an earlier room in *state* are swept first. Raises
-        MachineError; what was half up is taken away again, also on Ctrl-C.
+        ``ORG/NAME/files``; with *outage* there is a way out beside the hosts. Leftovers of an
+        earlier room in *state* are swept first. Raises MachineError; what was half up is taken away
+        again, also on Ctrl-C.
         """
         settings = Settings(
             state=self.state,
@@ -59,6 +61,7 @@ class World:
             binds=images.engine_folders(engine_python),
             gpu=gpu,
             gpus=gpus,
+            outage=outage,
         )
         self.stop()
         if owner := settings.network.owner():
@@ -165,6 +168,9 @@ class World:
         say("starting the cloud: API, load balancer, metadata, registry, hub")
         self._start_cloud()
         images.push_all(settings.network.registry, engine_python, say)
+        if settings.outage:
+            say("making the image that the gateway's is built on")
+            images.push_gateway_base(settings.network.registry)
 
     def _start_cloud(self) -> None:
         log = self.state / "cloud.log"

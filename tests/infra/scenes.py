@@ -37,7 +37,7 @@ GIVEN_KEY = "arn:aws:kms:us-east-1:123456789012:key/0a1b2c3d-0000-4000-8000-0000
 FILES = ("dev", "prod", "prod-70b", "rehearsal")
 VARIANTS = ("public", "adopted", "hosted", "isolated")
 ALL = (*FILES, *VARIANTS)
-AWAY = ("hosted", "isolated")  # with a way out
+AWAY = ("rehearsal", "hosted", "isolated")  # with a way out
 TWICE = ("rehearsal", "public", "hosted")  # provisioned a second time: it is the same code for all
 
 

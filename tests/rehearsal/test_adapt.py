@@ -18,6 +18,7 @@ from provision.config.environment import (
     Scheme,
     WarmUpExpectation,
 )
+from provision.config.fallback import FallbackSettings, SwitchSettings
 from rehearsal.adapt import adapt
 
 PROD = Environment(
@@ -102,3 +103,27 @@ def test_a_model_that_was_named_differently_keeps_its_name() -> None:
     """The served name is part of what is rehearsed."""
     named = replace(PROD, model=ModelChoice("mistral-7b", served_name="chat"))
     assert adapt(named, ROOM, mounts=(), hosts=1).environment.model.served_name == "chat"
+
+
+class TestTheWayOut:
+    """Only a rehearsed outage has one, and it is the room's."""
+
+    PAID = replace(PROD, fallback=FallbackSettings(("anthropic/claude-haiku-4-5",), daily_usd=50.0))
+    WITH = replace(
+        ROOM,
+        fallback=FallbackSettings(
+            ("openai/gpt-4o-mini",), daily_usd=5.0, switch=SwitchSettings(hold_s=15.0)
+        ),
+    )
+
+    def test_an_outage_has_the_room_s_own(self) -> None:
+        """Its provider is a stand-in, its times are short: that is said."""
+        adapted = adapt(self.PAID, self.WITH, mounts=(), hosts=None, outage=True)
+        assert adapted.environment.fallback == self.WITH.fallback
+        assert any("hosted answers come from a stand-in" in line for line in adapted.changes)
+
+    def test_every_other_rehearsal_goes_without(self) -> None:
+        """Nothing could be asked of a real provider from here. What is left out is said."""
+        adapted = adapt(self.PAID, self.WITH, mounts=(), hosts=None)
+        assert not adapted.environment.fallback.exists
+        assert any("`fab rehearse --outage` rehearses one" in line for line in adapted.changes)
