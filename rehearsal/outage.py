@@ -74,13 +74,6 @@ class Stage:
     client: SteadyClient
     say: Say
 
-    def share(self) -> int:
-        """The fleet's percent of the traffic. Raises FleetError when there is no such rule."""
-        share = self.cloud.primary_weight()
-        if share is None:
-            raise FleetError("the load balancer has no rule with the fleet in it")
-        return share
-
     def engines(self, verb: str, *hosts: str) -> None:
         """``kill`` or ``start`` the engines of *hosts*. Raises FleetError when Docker refuses."""
         for host in hosts:
@@ -89,13 +82,13 @@ class Stage:
                 raise FleetError(f"{host}: docker {verb}: {done.stderr.strip()}")
 
 
-def settle(stage: Stage) -> None:
+def settle(cloud: Cloud) -> None:
     """Until the fleet has all traffic: a first deploy is an outage for the switch, too.
 
     Raises FleetError when it does not get it.
     """
     until = time.monotonic() + HOME_S
-    for share in _changes(stage):
+    for share in _shares(cloud):
         if share == ALL:
             return
         if time.monotonic() > until:
@@ -136,7 +129,7 @@ def _spill(stage: Stage, result: Outage, host: str) -> None:
         one = stage.client.ask()
         if one.by == HOSTED:
             result.spill_s = round(time.monotonic() - begun, 1)
-            share = stage.share()
+            share = next(_shares(stage.cloud))
             stage.say(
                 f"{host}'s engine is gone: its front passed a request on ({share}/{ALL - share})"
             )
@@ -149,7 +142,7 @@ def _spill(stage: Stage, result: Outage, host: str) -> None:
 def _until(stage: Stage, result: Outage, wanted: int, *, begun: float, within_s: float) -> float:
     """Wait for a share, note each move on the way; the seconds since *begun*."""
     until = time.monotonic() + within_s
-    for share in _changes(stage):
+    for share in _shares(stage.cloud):
         seconds = round(time.monotonic() - begun, 1)
         if share != (result.moves[-1].share if result.moves else ALL):
             result.moves.append(Move(seconds, share))
@@ -164,9 +157,13 @@ def _until(stage: Stage, result: Outage, wanted: int, *, begun: float, within_s:
     raise AssertionError("weights end")
 
 
-def _changes(stage: Stage) -> Iterator[int]:
+def _shares(cloud: Cloud) -> Iterator[int]:
+    """The fleet's percent of the traffic, again and again. Raises FleetError without a rule."""
     while True:
-        yield stage.share()
+        share = cloud.primary_weight()
+        if share is None:
+            raise FleetError("the load balancer has no rule with the fleet in it")
+        yield share
         time.sleep(POLL_S)
 
 

@@ -52,4 +52,4 @@ def _counts(counted: Tally) -> dict[str, Any]:
 
 
 def _s(seconds: float | None) -> str:
-    return "an unknown time" if seconds is None else f"{seconds:.0f} s"
+    return "an unknown time" if seconds is None else f"{seconds:.1f} s"

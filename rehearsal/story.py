@@ -224,6 +224,9 @@ def _deploy(
         if again:
             summaries = [step.summary for wave in again for step in wave.steps]
             raise FleetError(f"a second deploy found work: {summaries}")
+    if service is not None:
+        with story.step("wait until the fleet has all traffic", say):
+            settle(cloud)
     with story.step("ask with the client's key", say):
         _ask(story, environment)
     story.hosts = tuple(host.name for host in cloud.inventory())
@@ -268,8 +271,6 @@ def _ask(story: Rehearsal, environment: Environment) -> None:
 def _outage(story: Rehearsal, world: World, cloud: Cloud, say: Say) -> None:
     client = SteadyClient(story.endpoint, story.api_key, story.model)
     stage = Stage(world, cloud, client, say)
-    with story.step("wait until the fleet has all traffic", say):
-        settle(stage)
     story.outage = Outage()
     with story.step("outage", say):
         play(stage, story.outage)
