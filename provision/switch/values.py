@@ -119,7 +119,7 @@ class Run:
     @property
     def span_s(self) -> float:
         """Seconds from the first to the last."""
-        return self.last - self.first
+        return self.last - self.first if self.count else 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -327,6 +327,12 @@ class TestHalfOpen:
         """Enough of them, over long enough, without a gap of minutes."""
         assert where(decide(self.asking(run=run), well(), POLICY, NOW)) == expected
 
+    def test_a_fleet_that_is_still_dead_is_told_as_such(self) -> None:
+        """No token in a row, and no time over which there were any."""
+        decision = decide(self.asking(run=Run(3, NOW - 30, NOW - 6)), dead(), POLICY, NOW)
+        assert where(decision) == (Mode.HALF_OPEN, 0)
+        assert decision.next_step == "0 of 10 good tokens in a row, over 0 of 60 s"
+
     def test_the_same_look_counts_once(self) -> None:
         """Two runs that read the same tokens, or one that is repeated."""
         once = decide(self.asking(run=Run(4, NOW - 30, NOW - 6)), well(), POLICY, NOW)
