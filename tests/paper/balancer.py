@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from provision.connectors.protocols import TargetHealth
@@ -17,6 +18,9 @@ FIRST_CHECK_S = 1.0
 LAG_S = 1.0  # so long a target still gets requests after it was taken out
 EACH_S = 0.5  # a request
 LENGTHS_S = (1.0, 4.0, 0.4, 12.0, 2.0)
+
+
+_load = attrgetter("load")
 
 
 @dataclass
@@ -103,8 +107,10 @@ class Balancer:
         """The host that carries least; they take turns."""
         hosts = self.sent_to()
         self.asked += 1
-        turn = self.asked % len(hosts) if hosts else 0
-        return min(hosts[turn:] + hosts[:turn], key=lambda host: host.load, default=None)
+        if len(hosts) < 2:
+            return hosts[0] if hosts else None
+        turn = self.asked % len(hosts)
+        return min(hosts[turn:] + hosts[:turn], key=_load)
 
     def ask_for_ever(self) -> None:
         """The clients: one request each half second, of mixed lengths."""

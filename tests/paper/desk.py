@@ -20,7 +20,7 @@ from playbooks.rollback import rollback
 from playbooks.rolling_restart import rolling_restart
 from playbooks.session import Session
 from provision.connectors.protocols import Cloud
-from provision.executor import actions, gather, locked, stale, target
+from provision.executor import actions, executor, gather, locked, stale, target
 from provision.executor.journal import Journal
 from provision.executor.lock_store import LockStore
 from provision.planning.journal import Who
@@ -135,8 +135,9 @@ def desks() -> Iterator[None]:
         patch.setattr(hold, "store_of", _store_of)
         patch.setattr(locked, "Journal", PromptJournal)
         patch.setattr(target, "render_release", _render_once)
-        for module in (actions, gather, stale, hold):
+        for module in (actions, executor, gather, stale, hold):
             patch.setattr(module, "ThreadPoolExecutor", OneAfterTheOther)
+        patch.setattr(executor, "wait", all_done)
         try:
             yield
         finally:

@@ -47,6 +47,8 @@ class Engine:
 
     def warm(self, now: float) -> bool:
         """It may be asked: whoever asks before gets no answer."""
+        if self.fate is Fate.FINE:  # asked for each request
+            return now - self.started_at >= LOAD_S + WARM_UP_S
         return self.phase(now) is Phase.READY
 
     def reason(self, now: float) -> str:

@@ -29,6 +29,7 @@ class PaperHost:
         current: where ``/opt/llm-fleet/current`` points to.
         kept: releases on its disk; ``ready_to_run`` those of them with their images.
         epoch: the highest that it has heard of.
+        booted: since it has power, a release was applied.
         swapping: an apply is between stopping the old and having started the new.
         down_by: through whom its engine is not warm.
         carried: when the requests that it carries will end.
@@ -42,6 +43,7 @@ class PaperHost:
     engine: Engine | None = None
     epoch: int = 0
     mark: Mark | None = None
+    booted: bool = False
     swapping: bool = False
     on: bool = True
     ssh: bool = True
@@ -171,7 +173,7 @@ class PaperHost:
     def power_off(self) -> None:
         """Everything stops where it is; the mark does not outlive it."""
         self.stop_engine(FAULT)
-        self.on, self.ssh, self.mark = False, False, None
+        self.on, self.ssh, self.mark, self.booted = False, False, None, False
         self.jobs.cut()
 
     def power_on(self) -> None:
@@ -180,15 +182,15 @@ class PaperHost:
         self.world.time.after(_BOOT_S, self._boot)
 
     def _boot(self) -> None:
-        if not self.on or self.engine is not None or self.jobs.busy:
+        """Take the current release; again and again until one was applied, whoever did that."""
+        if not self.on or self.booted:
             return
         if self._held_mark() is None:  # who took it away before may be gone
             self.maintain(lease_s=0.0, why="it booted")
         wanted = self.world.account.current() if not self.world.s3_away else self.current
-        if wanted is None:
-            self.world.time.after(_RETRY_S, self._boot)
-        else:
+        if wanted is not None and not self.jobs.busy:
             self.jobs.add(wanted, fetch=True, by=FAULT)
+        self.world.time.after(_RETRY_S, self._boot)
 
     def _end_lease(self) -> None:
         """The agent's turn: a mark that ran out puts the host back into traffic."""

@@ -127,6 +127,7 @@ class Jobs:
         self._end(job, 1, event="failed", reason=reason, hint="", log=[])
 
     def _end(self, job: Job, code: int, **event: Any) -> None:
+        self.host.booted = self.host.booted or (code == 0 and not job.ahead)
         job.events.append(event)
         job.code = code
         self.queue.remove(job)

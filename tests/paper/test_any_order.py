@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from provision.executor import executor
 from provision.planning import lock
 from provision.planning.lock import LOCK
 from tests.paper import stage
-from tests.paper.desk import Desk, OneAfterTheOther, all_done
+from tests.paper.desk import Desk
 from tests.paper.doors import Room
 from tests.paper.engine import Fate
 from tests.paper.stage import OLD, troubles, wrongs
@@ -32,9 +30,6 @@ class Fleet(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.patch = pytest.MonkeyPatch()
-        self.patch.setattr(executor, "ThreadPoolExecutor", OneAfterTheOther)
-        self.patch.setattr(executor, "wait", all_done)
         self.turns: dict[str, Turn] = {}
         self.epochs: dict[str, int] = {}
 
@@ -166,11 +161,8 @@ class Fleet(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """All faults end; whoever still works is killed; somebody settles what is left."""
-        try:
-            if hasattr(self, "room"):
-                self.ends()
-        finally:
-            self.patch.undo()
+        if hasattr(self, "room"):
+            self.ends()
 
     def ends(self) -> None:
         world = self.world

@@ -116,6 +116,19 @@ class TestFaults:
         world.time.run(100.0)
         assert sorted(world.serving()) == ["i-1", "i-2"]
 
+    def test_a_boot_that_fails_is_tried_again(self) -> None:
+        """By the agent, until there is space; then the host is in traffic."""
+        world = stage.fleet()
+        host = world.befalls("i-1")
+        host.power_off()
+        host.disk_full, host.ready_to_run = True, set()
+        host.power_on()
+        world.time.run(400.0)
+        assert (host.booted, world.serving()) == (False, ["i-2"])
+        host.disk_full = False
+        world.time.run(60.0)
+        assert sorted(world.serving()) == ["i-1", "i-2"]
+
     def test_nobody_is_healthy(self) -> None:
         """Then all registered targets get requests, as AWS does it."""
         world = stage.fleet()

@@ -75,7 +75,7 @@ class World:
     def add(self, host: Host, release: str | None, kept: Iterable[str] = ()) -> PaperHost:
         """A host that runs *release* and has done so for a day."""
         there = {*kept, *([release] if release else [])}
-        paper = PaperHost(self, host, kept=there, ready_to_run=set(there))
+        paper = PaperHost(self, host, kept=there, ready_to_run=set(there), booted=True)
         self.hosts[host.name] = paper
         if release is not None:
             paper.start_engine(release, FAULT)
