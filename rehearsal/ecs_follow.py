@@ -223,25 +223,12 @@ class EcsFollower:
         """A task that ended by itself: ECS tries again, and gives up after a few."""
         service, region = one.service, self.settings.region
         self.say(f"{service.name}: {one.key} failed: {why}")
-        self._leave_a_note(service, why)
-        moto_services.tell(region, service, f"({service.name}) {one.key} stopped: {why[:200]}")
+        moto_services.stopped(region, service, why)
         rollout = self._rollouts[service.key]
         if rollout.definition == service.definition and rollout.good != service.definition:
             rollout.failures.append(why)
             if gives_up(len(rollout.failures), service.desired):
                 moto_services.fail(region, service, back_to=rollout.good, reason=why)
-
-    def _leave_a_note(self, service: Service, why: str) -> None:
-        """A stopped task, for whoever asks ECS why."""
-        ecs = self._aws("ecs")
-        network = {"subnets": list(service.subnets), "securityGroups": list(service.groups)}
-        made = ecs.run_task(
-            cluster=service.cluster,
-            taskDefinition=service.definition,
-            launchType="FARGATE",
-            networkConfiguration={"awsvpcConfiguration": network},
-        )["tasks"][0]
-        ecs.stop_task(cluster=service.cluster, task=made["taskArn"], reason=why[:1000])
 
     def _aws(self, service: str) -> Any:
         if service not in self._clients:

@@ -11,14 +11,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from moto.backends import get_backend
-from moto.ecs.models import EC2ContainerServiceBackend
+from moto.ecs.models import EC2ContainerServiceBackend, Task
 
 from rehearsal.ecs_rules import Service
 from rehearsal.settings import ACCOUNT
 
 ACTIVE, PRIMARY = "ACTIVE", "PRIMARY"
 IN_PROGRESS, COMPLETED, FAILED = "IN_PROGRESS", "COMPLETED", "FAILED"
-EVENTS_KEPT = 100
+EVENTS_KEPT, REASON_MAX = 100, 1000
 
 
 def teach(replace: Callable[[type, str, Any], None]) -> None:
@@ -87,6 +87,27 @@ def fail(region: str, of: Service, *, back_to: str, reason: str) -> None:
         service.task_definition = back_to
         _begin(service, back_to)
         tell(region, of, f"({of.name}) rolling back to {back_to}.")
+
+
+def stopped(region: str, of: Service, reason: str) -> None:
+    """A task that ended, for whoever asks ECS why."""
+    backend = _backend(region)
+    cluster = backend._get_cluster(of.cluster)
+    network = {"subnets": list(of.subnets), "securityGroups": list(of.groups)}
+    task = Task(
+        cluster,
+        backend.describe_task_definition(of.definition),
+        container_instance_arn=None,
+        resource_requirements=None,
+        backend=backend,
+        group=f"service:{of.name}",
+        launch_type="FARGATE",
+        networking_configuration={"awsvpcConfiguration": network},
+    )
+    task.desired_status = task.last_status = "STOPPED"
+    task.stopped_reason = reason[:REASON_MAX]
+    backend.tasks.setdefault(cluster.name, {})[task.task_arn] = task
+    tell(region, of, f"({of.name}) stopped a task: {reason[:200]}")
 
 
 def tell(region: str, of: Service, message: str) -> None:

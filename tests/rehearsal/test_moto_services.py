@@ -145,3 +145,14 @@ def test_one_that_never_came_up_has_nothing_to_go_back_to(ecs: Ecs) -> None:
     assert ecs.said()["deployments"][0]["rolloutState"] == "FAILED"
     assert "no image" in ecs.said()["deployments"][0]["rolloutStateReason"]
     assert ecs.said()["taskDefinition"] == ecs.revisions[1]
+
+
+def test_why_a_task_ended(ecs: Ecs) -> None:
+    """As `fab deploy` asks for it when a gateway does not come up."""
+    ecs.move(ecs.revisions[1], 1)
+    moto_services.stopped(REGION, ecs.known(), "CannotPullContainerError: no such tag")
+    asked = {"cluster": "c", "serviceName": "gateway", "desiredStatus": "STOPPED"}
+    names = ecs.client.list_tasks(**asked)["taskArns"]
+    (task,) = ecs.client.describe_tasks(cluster="c", tasks=names)["tasks"]
+    assert task["stoppedReason"] == "CannotPullContainerError: no such tag"
+    assert "no such tag" in ecs.said()["events"][0]["message"]
