@@ -9,9 +9,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
+import pytest
 from moto.backends import get_backend
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.server import ThreadedMotoServer
+from werkzeug.serving import WSGIRequestHandler
 
 from provision.config.environment import AwsSettings, Environment
 from provision.testing import samples
@@ -55,11 +57,16 @@ class BucketServer:
 
 @contextmanager
 def serving() -> Iterator[BucketServer]:
-    """The server, for as long as a module's tests run."""
+    """The server, for as long as a module's tests run.
+
+    It sends each answer in two parts, of which the second would wait 40 ms for an ACK.
+    """
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    try:
-        yield BucketServer(f"http://{host}:{port}")
-    finally:
-        server.stop()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WSGIRequestHandler, "disable_nagle_algorithm", True)
+        server.start()
+        host, port = server.get_host_and_port()
+        try:
+            yield BucketServer(f"http://{host}:{port}")
+        finally:
+            server.stop()

@@ -85,6 +85,9 @@ def serving(room: Room) -> Iterator[tuple[str, int]]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = (
+            True  # else each answer, sent in two parts, waits 40 ms for an ACK
+        )
 
         def do_POST(self) -> None:
             size = int(self.headers["Content-Length"])

@@ -78,7 +78,7 @@ def killed(theatre: Theatre, kill: Kill, how: str) -> list[str]:
     died = theatre.run("rollback", bake="5", kill=kill)
     if died != -signal.SIGKILL:
         return [f"{kill}: it was not killed: exit {died}"]
-    code = theatre.run("deploy", **{how: True})
+    code = theatre.run("deploy", resume=how == "resume", abort=how == "abort")
     world.time.run(20.0)
     over = kill == (0, "closed")  # it had said that all is done
     wanted = OLD if how == "resume" or over else stage.new()
