@@ -23,7 +23,7 @@ class FrontLogs:
     """How often each request came to an engine, by the request's id."""
 
     served: Counter[str] = field(default_factory=Counter)
-    _containers: set[str] = field(default_factory=set)
+    _paths: set[str] = field(default_factory=set)
     ended: threading.Event = field(default_factory=threading.Event)
 
     def duplicated(self, ids: set[str]) -> int:
@@ -31,28 +31,40 @@ class FrontLogs:
         return sum(self.served[one] > 1 for one in ids)
 
     def follow(self, fleet: Fleet, host: str) -> None:
-        """Read the logs of one front after the other, until told to end."""
-        inside = fleet.world.host(host)
+        """Read the logs of all fronts that come and go, until told to end."""
+        inside, readers = fleet.world.host(host), []
         while not self.ended.wait(_AGAIN_S):
-            found = inside.run("docker", "inspect", "-f", "{{.Id}}", "llm-fleet-front")
-            container = found.stdout.strip()
-            if found.returncode or container in self._containers:
+            found = inside.run("docker", "inspect", "-f", "{{.LogPath}}", "llm-fleet-front")
+            path = found.stdout.strip()
+            if found.returncode or path in self._paths:
                 continue
-            self._containers.add(container)
-            enter = ["nsenter", "--target", str(inside.init_pid()), "--all", "--"]
-            words = [*enter, "docker", "logs", "--follow", container]
-            with subprocess.Popen(
-                words,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                text=True,
-                process_group=0,
-            ) as process:
-                stop = threading.Thread(target=self._stop, args=(process,), daemon=True)
-                stop.start()
-                assert process.stdout is not None
-                for line in process.stdout:
-                    self._read(line)
+            self._paths.add(path)
+            reader = threading.Thread(target=self._tail, args=(inside.init_pid(), path))
+            reader.start()
+            readers.append(reader)
+        for reader in readers:
+            reader.join()
+
+    def _tail(self, init_pid: int, path: str) -> None:
+        """The file itself: `docker logs` ends with its container, and may leave out the last lines.
+
+        What is open can be read to its end, also when it was taken away.
+        """
+        words = ["nsenter", "--target", str(init_pid), "--all", "--"]
+        words += ["tail", "--lines", "+1", "--follow", path]
+        with subprocess.Popen(
+            words,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            process_group=0,
+        ) as process:
+            stop = threading.Thread(target=self._stop, args=(process,), daemon=True)
+            stop.start()
+            assert process.stdout is not None
+            for line in process.stdout:
+                with suppress(ValueError):  # cut by the end
+                    self._read(str(json.loads(line)["log"]))
 
     def _stop(self, process: subprocess.Popen[str]) -> None:
         self.ended.wait()
