@@ -120,13 +120,14 @@ def may_serve(
     """Whether this host may take traffic, and if not, why.
 
     Every replica must be ready: the front spreads requests over all of them, so that one that is
-    not warm would get some. Where the front *leaves_out* those that are not, one is enough.
+    not warm would get some. Where the front *leaves_out* those that are not, and those that are
+    away on purpose, one of the others is enough, and there must be one.
     """
     ready, why = readiness(replicas, problem=problem, now=now)
-    if ready or problem or not leaves_out:
+    if problem or not replicas or not leaves_out:
         return ready, why
     serving = any(replica.away is None and not replica.problem(now) for replica in replicas)
-    return serving, "" if serving else why
+    return serving, "" if serving else why or "each engine is away on purpose"
 
 
 def left_out(

@@ -90,3 +90,11 @@ def test_an_engine_that_nobody_looked_at_stays_as_it_was() -> None:
     assert left_out(host, [], NOW) == frozenset()
     assert left_out(host, [1], NOW) == {1}
     assert left_out([report(0), report(1, Phase.WARMING)], [], NOW) == {1}
+
+
+def test_all_are_away_one_by_one() -> None:
+    """The front would have nobody to send to."""
+    host = [report(0, away=True), report(1, away=True)]
+    said = may_serve(host, leaves_out=True, problem="", now=NOW)
+    assert said == (False, "each engine is away on purpose")
+    assert may_serve([report(0, away=True), report(1)], leaves_out=True, problem="", now=NOW)[0]
