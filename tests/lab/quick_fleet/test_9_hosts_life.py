@@ -17,7 +17,6 @@ from tests.lab.fleet.load import Load, load
 from tests.lab.fleet.standing import Fleet, eventually
 from tests.lab.quick_fleet.state import assert_whole, current, traffic
 
-pytestmark = pytest.mark.lab
 NOTICE_S = 60.0
 A_BOOT_S = 240.0
 ENGINE = "llm-fleet-engine-0"
@@ -48,6 +47,7 @@ def wait_for_another(fleet: Fleet, gone: str) -> None:
     eventually(whole, seconds=A_BOOT_S, why=f"another one in the place of {gone}")
 
 
+@pytest.mark.soak
 def test_a_spot_notice_costs_no_answer(fleet: Fleet) -> None:
     """Out of traffic, emptied and stopped before EC2 takes it; another one comes by itself."""
     host, release = one_of(fleet), current(fleet)
@@ -66,6 +66,7 @@ def test_a_spot_notice_costs_no_answer(fleet: Fleet) -> None:
     assert_whole(fleet, release)
 
 
+@pytest.mark.lab
 def test_a_host_that_the_group_ends_is_emptied_first(fleet: Fleet) -> None:
     """The group waits until the host lets it go on: sooner than the hook's time is over."""
     host, release = one_of(fleet), current(fleet)
@@ -84,6 +85,7 @@ def test_a_host_that_the_group_ends_is_emptied_first(fleet: Fleet) -> None:
     assert_whole(fleet, release)
 
 
+@pytest.mark.soak
 def test_a_changed_launch_template_reaches_every_host(fleet: Fleet) -> None:
     """One after the other under load, no answer lost; the new hosts take the old ones' volumes."""
     before, release = set(fleet.world.hosts()), current(fleet)
@@ -103,6 +105,7 @@ def test_a_changed_launch_template_reaches_every_host(fleet: Fleet) -> None:
     assert (again.code, again.out.splitlines()[-1]) == (0, "nothing to do")
 
 
+@pytest.mark.soak
 def test_a_host_that_is_beyond_repair_is_replaced(fleet: Fleet) -> None:
     """Its engine dies again and again, with a release that was ready there: the group hears of it,
     and the fleet's one claim of the hour is taken."""
