@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from provision.config.environment import Environment, LoadBalancerSettings, Scheme
 from provision.config.fallback import FallbackSettings
 
+_MOST_ENGINES = 2  # a host: enough for one to serve while the other is changed
+
 
 @dataclass(frozen=True, slots=True)
 class Adapted:
@@ -39,7 +41,7 @@ def adapt(
         max_model_len=min(wanted.engine.max_model_len, room.engine.max_model_len),
         max_num_batched_tokens=None,
         tensor_parallel_size=1,
-        replicas_per_host=1,
+        replicas_per_host=min(wanted.engine.replicas_per_host or 1, _MOST_ENGINES),
         extra_args=dict(room.engine.extra_args),
         env=dict(room.engine.env),
         extra_pip=(),
@@ -84,6 +86,9 @@ def _changes(wanted: Environment, rehearsed: Environment) -> list[str]:
     ]
     if wanted.fleet.hosts != rehearsed.fleet.hosts:
         lines.append(f"{rehearsed.fleet.hosts} host(s) instead of {wanted.fleet.hosts}")
+    engines = rehearsed.engine.replicas_per_host
+    if wanted.engine.replicas_per_host not in (None, engines):
+        lines.append(f"{engines} engines a host instead of {wanted.engine.replicas_per_host}")
     if wanted.engine.max_model_len != rehearsed.engine.max_model_len:
         lines.append(
             f"max_model_len {rehearsed.engine.max_model_len} instead of"

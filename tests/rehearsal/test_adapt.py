@@ -82,6 +82,14 @@ def test_the_engine_fits_this_machine() -> None:
     assert engine.env == {"A": "1"}
 
 
+def test_several_engines_a_host_are_two() -> None:
+    """Enough to change one while the other serves; and it is said."""
+    wanted = replace(PROD, engine=replace(PROD.engine, replicas_per_host=8))
+    adapted = adapt(wanted, ROOM, mounts=(), hosts=None)
+    assert adapted.environment.engine.replicas_per_host == 2
+    assert "2 engines a host instead of 8" in adapted.changes
+
+
 @pytest.mark.parametrize(("asked", "got"), [(None, 2), (1, 1), (3, 3)])
 def test_the_number_of_hosts(asked: int | None, got: int) -> None:
     """As many hosts as asked for; not more than the room's when nobody said."""
