@@ -67,17 +67,19 @@ class Outage:
 
 @dataclass(slots=True)
 class Stage:
-    """Where it plays: hosts, the weights, and a client."""
+    """Where it plays: hosts with so many engines *each*, the weights, and a client."""
 
     world: World
     cloud: Cloud
     client: SteadyClient
     say: Say
+    each: int = 1
 
     def engines(self, verb: str, *hosts: str) -> None:
         """``kill`` or ``start`` the engines of *hosts*. Raises FleetError when Docker refuses."""
+        names = [engine_container(index) for index in range(self.each)]
         for host in hosts:
-            done = self.world.host(host).run("docker", verb, engine_container(0))
+            done = self.world.host(host).run("docker", verb, *names)
             if done.returncode:
                 raise FleetError(f"{host}: docker {verb}: {done.stderr.strip()}")
 

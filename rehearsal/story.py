@@ -154,7 +154,7 @@ def _play(
             _wait_for_hosts(cloud, environment.fleet.hosts, say)
         _deploy(story, environment, cloud, shell, say)
         if outage:
-            _outage(story, world, cloud, say)
+            _outage(story, world, environment, cloud, say)
     finally:
         shell.close()
 
@@ -268,9 +268,12 @@ def _ask(story: Rehearsal, environment: Environment) -> None:
     story.streamed_chunks = sum(1 for event in events if '"choices"' in event)
 
 
-def _outage(story: Rehearsal, world: World, cloud: Cloud, say: Say) -> None:
+def _outage(
+    story: Rehearsal, world: World, environment: Environment, cloud: Cloud, say: Say
+) -> None:
     client = SteadyClient(story.endpoint, story.api_key, story.model)
-    stage = Stage(world, cloud, client, say)
+    each = environment.engine.replicas_per_host or 1
+    stage = Stage(world, cloud, client, say, each)
     story.outage = Outage()
     with story.step("outage", say):
         play(stage, story.outage)

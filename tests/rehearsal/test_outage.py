@@ -68,11 +68,12 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(outage, name, seconds)
 
 
-def told(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Outage:
+def told(scene: Scene, monkeypatch: pytest.MonkeyPatch, each: int = 1) -> Outage:
     monkeypatch.setattr(SteadyClient, "ask", lambda _, *, stream=False: scene.ask(stream=stream))
     result = Outage()
     client = SteadyClient("http://nowhere", "key", "model", every_s=0.01)
-    play(Stage(cast(World, scene), cast(Cloud, scene), client, scene.said.append), result)
+    stage = Stage(cast(World, scene), cast(Cloud, scene), client, scene.said.append, each)
+    play(stage, result)
     return result
 
 
@@ -98,6 +99,13 @@ def test_the_three_layers(monkeypatch: pytest.MonkeyPatch) -> None:
     assert result.lost == 0
     assert result.phases[0][1].by.keys() == {"primary"}
     assert result.phases[3][1].by.keys() <= {"hosted", "primary"}
+
+
+def test_all_engines_of_a_host_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else its front would have no reason to ask the gateway."""
+    scene = Scene()
+    told(scene, monkeypatch, each=2)
+    assert scene.commands[0] == ("i-a", "docker", "kill", ENGINE, "llm-fleet-engine-1")
 
 
 def test_a_front_that_passes_nothing_on(monkeypatch: pytest.MonkeyPatch) -> None:
