@@ -11,7 +11,9 @@ from pulumi import Output, ResourceOptions
 
 from provision.config.environment import Environment
 
-IMAGES_KEPT = 40  # engine and front of twenty releases; hosts keep five
+IMAGES_KEPT = 40  # engines of as many releases; hosts keep five
+# What changes seldom is old when it is needed: counted with the engines it would go first.
+KEPT_APART = {"front-": 10, "gateway-": 10}
 UNTAGGED_KEPT_DAYS = 14
 
 
@@ -54,17 +56,32 @@ class Registry(pulumi.ComponentResource):
 
 
 def _lifecycle() -> dict[str, object]:
-    expire = {"type": "expire"}
     untagged = {
         "tagStatus": "untagged",
         "countType": "sinceImagePushed",
         "countUnit": "days",
         "countNumber": UNTAGGED_KEPT_DAYS,
     }
-    tagged = {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": IMAGES_KEPT}
+    # A prefix each, for a rule with several means images that have all of them. ECR lets no later
+    # rule take what an earlier one is about, and wants the one about any image last.
+    apart = {
+        f"old {prefix}*": {"tagStatus": "tagged", "tagPrefixList": [prefix], **_more_than(count)}
+        for prefix, count in KEPT_APART.items()
+    }
+    rest = {"tagStatus": "any", **_more_than(IMAGES_KEPT)}
+    selections = {"untagged": untagged, **apart, "old": rest}
     return {
         "rules": [
-            {"rulePriority": 1, "description": "untagged", "selection": untagged, "action": expire},
-            {"rulePriority": 2, "description": "old", "selection": tagged, "action": expire},
+            {
+                "rulePriority": number,
+                "description": name,
+                "selection": selection,
+                "action": {"type": "expire"},
+            }
+            for number, (name, selection) in enumerate(selections.items(), start=1)
         ]
     }
+
+
+def _more_than(count: int) -> dict[str, object]:
+    return {"countType": "imageCountMoreThan", "countNumber": count}

@@ -294,6 +294,16 @@ def test_snapshots_follow_the_tag_of_the_volumes(name: str) -> None:
     assert details["schedules"][0]["copyTags"] is True
 
 
+def test_seldom_changed_images_are_not_counted_with_the_engines(made: Scene) -> None:
+    """ECR takes the oldest; the front's image may be older than forty engines, and still run."""
+    policy = made.one("ecr/lifecyclePolicy:LifecyclePolicy").inputs["policy"]
+    rules = json.loads(policy)["rules"]
+    assert [rule["rulePriority"] for rule in rules] == [1, 2, 3, 4]
+    apart = [rule["selection"]["tagPrefixList"] for rule in rules[1:3]]
+    assert apart == [["front-"], ["gateway-"]]
+    assert rules[-1]["selection"]["tagStatus"] == "any"
+
+
 def _template(made: Scene) -> dict[str, Any]:
     return dict(made.one(":LaunchTemplate").inputs)
 
