@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from provision.commands import host_program
@@ -176,12 +177,17 @@ class Actions:
     ) -> Did:
         traffic, stopped = self._traffic, self._stopped
         match action:
-            case BeginMaintenance():
+            case BeginMaintenance(_, _, others, wait_s):
+                if others:
+                    traffic.make_way(host, timeout_s=wait_s, stopped=stopped, others=others)
                 self._leases.begin(host, action, say)
             case WaitInTraffic(timeout_s):
                 traffic.wait(host, timeout_s=timeout_s, stopped=stopped)
             case LeaveTraffic(timeout_s, others):
-                traffic.leave(host, timeout_s=timeout_s, stopped=stopped, others=others)
+                stays = partial(self._leases.give_up, host, say)
+                traffic.leave(
+                    host, timeout_s=timeout_s, stopped=stopped, others=others, stays=stays
+                )
             case EnterTraffic(timeout_s):
                 # Registered first: whoever dies in between leaves a lease that ends.
                 traffic.enter(host)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from provision.commands import host_program
 from provision.commands.command import Command
 from provision.connectors.protocols import Shell
-from provision.errors import HostError
+from provision.errors import FleetError, HostError
 from provision.executor.calls import call_of
 from provision.executor.host_program import Say, follow
 from provision.facts.inventory import Host
@@ -48,6 +49,11 @@ class Leases:
         """The host is not away any more."""
         follow(self._shell, host, host_program.resume(), say)
         self._begun.pop(host.name, None)
+
+    def give_up(self, host: Host, say: Say) -> None:
+        """The host stays where it is; when it can't be told, its mark ends by itself."""
+        with suppress(FleetError):
+            self.end(host, say)
 
     def _mark(self, host: Host, action: BeginMaintenance, say: Say) -> Any:
         return follow(self._shell, host, call_of(action), say).last.get("since")

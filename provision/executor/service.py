@@ -32,6 +32,7 @@ class Traffic:
         self._states: dict[str, tuple[str, str]] = {}
         self._read_at: float | None = None
         self._leaving: set[str] = set()
+        self._served: set[str] = set()  # of those: the mark of a host makes it unhealthy
 
     def wait(self, host: Host, *, timeout_s: float, stopped: Callable[[], bool]) -> None:
         """Return when the load balancer calls *host* healthy; HostError when it never does."""
@@ -50,22 +51,40 @@ class Traffic:
                 )
             self._clock.sleep(POLL_S)
 
-    def leave(
-        self, host: Host, *, timeout_s: float, stopped: Callable[[], bool], others: int = 0
+    def make_way(
+        self, host: Host, *, timeout_s: float, stopped: Callable[[], bool], others: int
     ) -> None:
-        """Take *host* out; return when nothing new is sent there, HostError when it still is.
-
-        A host that is healthy waits until at least *others* beside it are.
-        """
+        """A host that is healthy, or was when it first asked, waits until at least *others* beside
+        it are; from then on nobody counts on it. Raises HostError when they never are."""
         until = self._clock.monotonic() + timeout_s
         while not self._may_leave(host.name, others):
             if stopped() or self._clock.monotonic() >= until:
+                self._stays(host.name)
                 raise HostError(
                     host.name,
                     f"it serves, and fewer than {others} other host(s) do; it stays in traffic",
                     hint="`fab status` shows what became of the others",
                 )
             self._clock.sleep(POLL_S)
+
+    def leave(
+        self,
+        host: Host,
+        *,
+        timeout_s: float,
+        stopped: Callable[[], bool],
+        others: int = 0,
+        stays: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Take *host* out; return when nothing new is sent there, HostError when it still is.
+
+        It makes way as above; *stays* is called when it can't.
+        """
+        try:
+            self.make_way(host, timeout_s=timeout_s, stopped=stopped, others=others)
+        except HostError:
+            stays()
+            raise
         self._confirm()
         self._cloud.deregister(host.name)
         until = self._clock.monotonic() + timeout_s
@@ -86,18 +105,24 @@ class Traffic:
         """Put *host* in; it gets traffic as soon as it passes the check."""
         self._confirm()
         self._cloud.register(host.name)
-        with self._lock:
-            self._leaving.discard(host.name)
+        self._stays(host.name)
 
     def _may_leave(self, name: str, others: int) -> bool:
         """Whether enough others are healthy; then it is counted as one that leaves."""
         with self._lock:
             self._read()
             healthy = {host for host, (state, _) in self._states.items() if state == "healthy"}
-            if name in healthy and len(healthy - self._leaving - {name}) < others:
+            if name in healthy:
+                self._served.add(name)
+            if name in self._served and len(healthy - self._leaving - {name}) < others:
                 return False
             self._leaving.add(name)
             return True
+
+    def _stays(self, name: str) -> None:
+        with self._lock:
+            self._leaving.discard(name)
+            self._served.discard(name)
 
     def _state(self, name: str) -> tuple[str, str]:
         with self._lock:

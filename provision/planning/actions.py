@@ -149,11 +149,15 @@ class FreeFleet:
 class BeginMaintenance:
     """Mark the host as away on purpose; the mark ends by itself after *lease_s*.
 
-    With *replica* only that engine is: the host's own front sends it nothing new.
+    With *replica* only that engine is: the host's own front sends it nothing new. The load balancer
+    calls a marked host unhealthy, so one that serves is marked only when at least *others* beside
+    it do, which is waited for up to *wait_s*.
     """
 
     lease_s: float
     replica: int | None = None
+    others: int = 0
+    wait_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +171,8 @@ class EndMaintenance:
 class LeaveTraffic:
     """Take the host out of the load balancer, and wait until it sends nothing new there.
 
-    One that is healthy there leaves only while at least *others* beside it are.
+    One that is healthy there, or was when it was marked, leaves only while at least *others* beside
+    it are.
     """
 
     timeout_s: float

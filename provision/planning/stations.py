@@ -162,7 +162,8 @@ def departure(host: Host, facts: HostFacts, *, drain_s: float, others: int) -> I
     """A host leaves while at least *others* are in traffic, and ends what it has begun."""
     # As long as it takes to leave and be emptied; a host that is longer without an operator
     # goes back into the load balancer by itself, which sends nothing before it is ready.
-    lease = BeginMaintenance(LEAVE_TIMEOUT_S + drain_s + _MARGIN_S)
+    lease_s = LEAVE_TIMEOUT_S + drain_s + _MARGIN_S
+    lease = BeginMaintenance(lease_s, others=others, wait_s=LEAVE_TIMEOUT_S)
     yield Step(host, "mark as away on purpose", "ends by itself if nobody does", lease)
     leave = LeaveTraffic(LEAVE_TIMEOUT_S, others=others)
     yield Step(host, "leave traffic", "before the engine is told anything", leave)

@@ -58,6 +58,15 @@ def test_a_host_that_does_not_say_since_when() -> None:
     assert leases.renewed(HOST, APPLY, lambda _: None) == APPLY
 
 
+def test_given_up_it_ends_now_or_by_itself() -> None:
+    """A host that can't be told is no new trouble."""
+    shell, leases = marked(100.0)
+    leases.give_up(HOST, lambda _: None)
+    assert shell.ran("i-1")[-1].endswith("resume")
+    shell.prepare("*resume*", Result(1, '{"event": "failed", "t": 1, "reason": "no"}\n'))
+    leases.give_up(HOST, lambda _: None)
+
+
 def test_a_host_that_is_not_away_needs_none() -> None:
     """A new host was never in traffic; one that is back is away no more."""
     shell, leases = marked(100.0, 500.0)

@@ -52,6 +52,28 @@ class TestLeave:
         room.leave(FIRST, 1)
         assert room.cloud.log == ["deregister i-1"]
 
+    def test_its_own_mark_is_no_way_out(self) -> None:
+        """It makes the host unhealthy; it served when it asked, and so it is missed."""
+        room = Room()
+        way: dict[str, Any] = {"timeout_s": 60.0, "stopped": lambda: False, "others": 1}
+        room.traffic.make_way(FIRST, **way)
+        room.cloud.health = {"i-1": ["unhealthy"], "i-2": ["unhealthy"]}
+        room.clock.sleep(10.0)
+        stayed: list[str] = []
+        with pytest.raises(HostError, match="it stays in traffic"):
+            room.traffic.leave(FIRST, **way, stays=lambda: stayed.append("i-1"))
+        assert (room.cloud.log, stayed) == ([], ["i-1"])
+
+    def test_who_makes_way_is_counted_on_by_nobody(self) -> None:
+        """Though it is healthy still."""
+        room = Room()
+        way: dict[str, Any] = {"timeout_s": 60.0, "stopped": lambda: False, "others": 2}
+        room.traffic.make_way(FIRST, **way)
+        with pytest.raises(HostError, match="i-2: it serves, and fewer than 2"):
+            room.traffic.make_way(SECOND, **way)
+        room.traffic.enter(FIRST)
+        room.traffic.make_way(SECOND, **way)
+
     def test_one_that_came_back_counts_again(self) -> None:
         """From the moment at which it is healthy."""
         room = Room()

@@ -111,6 +111,7 @@ def test_a_host_that_nobody_is_sent_to_goes_before_those_that_serve() -> None:
 def test_nobody_leaves_before_enough_others_serve() -> None:
     """Also when somebody died since the plan was made."""
     (wave,) = rollout(moves(1), ENVIRONMENT, Pace(min_healthy=2), serving=3)
+    assert wave.steps[0].action == BeginMaintenance(330.0, others=2, wait_s=60.0)
     assert wave.steps[1].action == LeaveTraffic(60.0, others=2)
 
 
@@ -206,7 +207,7 @@ def test_a_deadline_of_ones_own() -> None:
     """Instead of the longest answer and its time in the queue; the lease grows with it."""
     (wave,) = rollout(moves(1), ENVIRONMENT, Pace(min_healthy=0, drain_s=600.0), serving=1)
     assert [s.action for s in wave.steps[:3]] == [
-        BeginMaintenance(780.0),
+        BeginMaintenance(780.0, others=0, wait_s=60.0),
         LeaveTraffic(60.0),
         DrainHost(600.0),
     ]
