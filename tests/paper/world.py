@@ -93,9 +93,12 @@ class World:
         return FAULT if self.faulty else OPERATOR
 
     def note_healed(self) -> None:
-        """Hosts that serve are not faulty any more; those that are gone never will be."""
+        """Hosts that serve are not faulty any more; those that are gone are missed until as many
+        serve as there should be."""
         if self.faulty:
-            self.faulty &= self.hosts.keys() - set(self.serving())
+            serving = set(self.serving())
+            whole = len(serving) >= self.environment.fleet.hosts
+            self.faulty = set() if whole else self.faulty - serving
 
     def serving(self) -> list[str]:
         """Hosts that clients reach, and that answer."""
