@@ -64,7 +64,8 @@ def nonsense(said: Said) -> str:
 
 def _streamed(text: str) -> Tuple[Optional[Said], str]:
     """Server-sent events. A dead worker sends its error under HTTP 200, and [DONE] after it."""
-    events = [line[5:].strip() for line in text.splitlines() if line.startswith("data:")]
+    # Lines end with "\n" there; splitlines() would cut a text that holds U+2028 or its like.
+    events = [line[5:].strip() for line in text.split("\n") if line.startswith("data:")]
     if not events or events[-1] != _DONE:
         return None, "the stream has no end"
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -42,7 +42,7 @@ class HttpxHttp:
             with self._client(url).stream(
                 "POST", url, json=dict(body), headers=dict(headers), timeout=timeout_s
             ) as response:
-                for line in response.iter_lines():
+                for line in _lines(response.iter_text()):
                     if line.startswith(_EVENT):
                         yield line.removeprefix(_EVENT).strip()
         except httpx.HTTPError as error:
@@ -56,7 +56,7 @@ class HttpxHttp:
             raise _no_answer(url, error) from error
         text = response.text
         streamed = response.headers.get("content-type", "").startswith(_STREAM)
-        chunks = sum(line.startswith(_EVENT) for line in text.splitlines()) if streamed else 0
+        chunks = sum(line.startswith(_EVENT) for line in text.split("\n")) if streamed else 0
         headers = {name.lower(): value for name, value in response.headers.items()}
         return Answer(response.status_code, headers, text, time.monotonic() - begin, chunks)
 
@@ -68,6 +68,15 @@ class HttpxHttp:
                 transport=self._transport, trust_env=not private, follow_redirects=False
             )
         return self._clients[private]
+
+
+def _lines(pieces: Iterable[str]) -> Iterator[str]:
+    """As server-sent events end them; httpx's own also ends them at U+2028 within an answer."""
+    rest = ""
+    for piece in pieces:
+        *whole, rest = (rest + piece).split("\n")
+        yield from whole
+    yield rest
 
 
 def is_private(url: str) -> bool:

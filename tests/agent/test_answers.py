@@ -43,6 +43,13 @@ class TestRead:
         """Text, ending and number of tokens; a model may still be thinking after 16 tokens."""
         assert read(whole(**choice), stream=False) == (WHOLE, "")
 
+    def test_an_answer_may_hold_separators_of_lines(self) -> None:
+        """vLLM writes them as they are; only a line feed ends a line of events."""
+        said = piece("one\u2028two\x85three", "stop")
+        text = f"data: {json.dumps(said, ensure_ascii=False)}\r\n\r\ndata: [DONE]\r\n\r\n"
+        whole, problem = read(text, stream=True)
+        assert (whole and whole.text, problem) == ("one\u2028two\x85three", "")
+
     def test_a_stream_is_put_together(self) -> None:
         """The role chunk has no text, the last one no choice."""
         role = {"choices": [{"delta": {"role": "assistant", "content": ""}}]}

@@ -43,6 +43,16 @@ def test_events_of_a_streamed_answer_are_counted_and_handed_out() -> None:
     assert list(events) == ['{"n": 1}', '{"n": 2}', "[DONE]"]
 
 
+def test_an_event_may_hold_separators_of_lines() -> None:
+    """Only a line feed ends a line there."""
+    body = 'data: {"a": "x\u2028data: y"}\n\ndata: [DONE]\n\n'
+    headers = {"content-type": "text/event-stream; charset=utf-8"}
+    asked = http(lambda _: httpx.Response(200, headers=headers, content=body.encode()))
+    assert asked.post(URL, {}, headers={}, timeout_s=1).chunks == 2
+    events = asked.stream(URL, {}, headers={}, timeout_s=1)
+    assert list(events) == ['{"a": "x\u2028data: y"}', "[DONE]"]
+
+
 def test_no_answer_is_a_fleet_error_with_the_url() -> None:
     """A refused connection, a timeout: never a traceback of httpx."""
 

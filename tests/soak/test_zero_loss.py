@@ -94,7 +94,9 @@ def test_without_leaving_traffic(fleet: Fleet, results: Path) -> None:
         for host in fleet.world.hosts():
             time.sleep(5)
             before = _started_at(fleet, host)
-            fleet.inside(host, "docker restart -t 1 llm-fleet-engine-0")
+            # A daemon that is short of processor time may not see the end in time, and says so.
+            restart = "docker restart -t 1 llm-fleet-engine-0"
+            fleet.inside(host, f"{restart} || {restart}")
             came.pause_s = SLOW_S
             eventually(lambda h=host, b=before: _is_back(fleet, h, b), seconds=400, why="back")
             came.pause_s = FAST_S

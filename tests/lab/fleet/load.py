@@ -164,7 +164,8 @@ def _whole(text: str, length: int, *, streamed: bool) -> None:
 
 
 def _events(text: str) -> list[Any]:
-    events = [line[6:] for line in text.splitlines() if line.startswith("data: ")]
+    # Not splitlines(): a random model says line separators of all scripts within its answers.
+    events = [line[6:] for line in text.split("\n") if line.startswith("data: ")]
     if not events or events[-1] != "[DONE]":
         raise _Cut("a stream without its end")
     return [json.loads(event) for event in events[:-1]]
