@@ -22,7 +22,7 @@ from provision.planning.actions import (
 from provision.planning.plan import Step
 
 _MARGIN_S = 120.0
-_NOTHING_TO_EMPTY = {"hung", "crash-loop", "stopped"}
+_NEVER_EMPTY = {"hung"}  # one that is down may be up when its turn comes
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def one_by_one(
     for number, index in enumerate(engines):
         lease = BeginMaintenance(times.drain_s + _MARGIN_S, index)
         yield Step(host, f"leave engine {index} out", "its front sends to the others", lease)
-        if states.get(index) not in _NOTHING_TO_EMPTY:
+        if states.get(index) not in _NEVER_EMPTY:
             reason = f"what runs may end, for {times.drain_s:.0f} s at most"
             yield Step(host, f"empty engine {index}", reason, DrainHost(times.drain_s, index))
         this = replace(start, replica=index)

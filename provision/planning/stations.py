@@ -34,7 +34,8 @@ TRAFFIC_TIMEOUT_S = 300.0
 LEAVE_TIMEOUT_S = 60.0
 FRONT_TIMEOUT_S = 60.0
 _MARGIN_S = 120.0
-_NOTHING_TO_EMPTY = {"hung", "crash-loop", "stopped", "no-release"}
+# What it carries never ends. One that is down is empty within seconds; it may be up by then.
+_NEVER_EMPTY = {"hung"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +168,7 @@ def departure(host: Host, facts: HostFacts, *, drain_s: float, others: int) -> I
     yield Step(host, "mark as away on purpose", "ends by itself if nobody does", lease)
     leave = LeaveTraffic(LEAVE_TIMEOUT_S, others=others)
     yield Step(host, "leave traffic", "before the engine is told anything", leave)
-    if (facts.agent or {}).get("state") not in _NOTHING_TO_EMPTY:
+    if (facts.agent or {}).get("state") not in _NEVER_EMPTY:
         reason = f"what runs may end, for {drain_s:.0f} s at most"
         yield Step(host, "wait until it is empty", reason, DrainHost(drain_s))
 

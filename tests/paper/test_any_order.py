@@ -247,6 +247,21 @@ def test_recovered_after_the_plan_was_made() -> None:
     fleet.teardown()
 
 
+def test_down_when_the_plan_was_made_and_up_when_its_turn_comes() -> None:
+    """Found by the machine: it booted meanwhile, and was stopped without being emptied."""
+    fleet = Fleet()
+    fleet.begins_with(hosts=2, fate=Fate.FINE)
+    fleet.something_happens(fault="power", number=1)
+    fleet.time_passes(seconds=20.0)
+    fleet.something_happens(fault="power", number=1)
+    fleet.begins(name="anna", task="restart", most="1")
+    fleet.time_passes(seconds=400.0)
+    assert fleet.world.serving() == ["i-1", "i-2"]
+    fleet.comes_to_an_end(name="anna")
+    fleet.nothing_went_wrong()
+    fleet.teardown()
+
+
 Fleet.TestCase.settings = settings(
     max_examples=40, stateful_step_count=30, deadline=None, derandomize=True
 )

@@ -124,14 +124,25 @@ def test_a_restart_starts_what_runs_already() -> None:
     assert start.restart
 
 
-@pytest.mark.parametrize("state", ["hung", "crash-loop", "stopped"])
-def test_nobody_waits_for_an_engine_that_will_never_be_done(state: str) -> None:
-    """A hung engine's requests are lost already; its clients get the next answer elsewhere."""
+def kinds_for(state: str) -> list[type]:
+    """The steps of a host whose agent said so when the plan was made."""
     (move,) = moves(1)
     broken = replace(move, facts=replace(samples.serving(OLD), agent={"state": state}))
     (wave,) = rollout([broken], ENVIRONMENT, Pace(min_healthy=0), serving=1)
-    assert not [step for step in wave.steps if isinstance(step.action, DrainHost)]
-    assert [step for step in wave.steps if isinstance(step.action, LeaveTraffic)]
+    return [type(step.action) for step in wave.steps]
+
+
+def test_nobody_waits_for_an_engine_that_will_never_be_done() -> None:
+    """A hung engine's requests are lost already; its clients get the next answer elsewhere."""
+    kinds = kinds_for("hung")
+    assert LeaveTraffic in kinds
+    assert DrainHost not in kinds
+
+
+@pytest.mark.parametrize("state", ["crash-loop", "stopped", "no-release"])
+def test_one_that_is_down_may_be_up_when_its_turn_comes(state: str) -> None:
+    """A host that boots while somebody thinks about the plan; one that is down is empty at once."""
+    assert DrainHost in kinds_for(state)
 
 
 def test_the_first_goes_alone_and_the_others_as_many_as_allowed() -> None:
