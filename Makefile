@@ -23,7 +23,8 @@ rehearsal-setup: setup
 	@$(VENV)/bin/python -m rehearsal.engine >/dev/null
 
 demo: rehearsal-setup
-	@$(VENV)/bin/fab rehearse
+	@$(VENV)/bin/python -m rehearsal.gateway >/dev/null
+	@$(VENV)/bin/fab rehearse --outage
 
 test-setup: rehearsal-setup
 	@$(VENV)/bin/python -m rehearsal.machine tests/machine_packages.txt

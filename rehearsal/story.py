@@ -38,7 +38,7 @@ from provision.planning.plan import Plan
 from provision.planning.release import CURRENT, parse_current
 from provision.report.lines import line
 from provision.secret import Secret
-from rehearsal import engine, gateway, images, machine, tiny_model
+from rehearsal import engine, gateway, images, machine, outage_report, tiny_model
 from rehearsal.adapt import adapt
 from rehearsal.hub_folder import fill
 from rehearsal.outage import Outage, Stage, play, settle
@@ -276,7 +276,11 @@ def _outage(
     stage = Stage(world, cloud, client, say, each)
     story.outage = Outage()
     with story.step("outage", say):
-        play(stage, story.outage)
+        try:
+            play(stage, story.outage)
+        except FleetError:
+            say("\n".join(outage_report.lines(story.outage)))
+            raise
 
 
 def _take_away(story: Rehearsal, world: World, say: Say) -> None:
