@@ -165,6 +165,9 @@ class TestNumbers:
             )
             return {name.partition(":")[2] or name: engine.metric(name) for name in names}
 
+        engine.ask(max_tokens=1)
+        engine.ask(model="nope")  # a counter appears with the first that it counts
+        eventually(lambda: engine.metric("vllm:num_requests_running") == 0)
         before = numbers()
         engine.ask(max_tokens=4)
         engine.ask(model="nope")
