@@ -75,7 +75,8 @@ def test_rollouts_under_load(fleet: Fleet, results: Path) -> None:
     streamed = sum(one.streamed for one in during.taken)
     assert 0.4 < streamed / len(during.taken) < 0.6
     assert len(away) == 2 * len(rollouts)
-    assert max(one.ours_s for one in away) <= 5.0, [str(one) for one in away]
+    # How long hosts are away beside their engines is held where engines need no processor
+    # (tests/lab/quick_fleet/test_5_away.py): here two of them and the clients share two cores.
 
 
 def test_without_leaving_traffic(fleet: Fleet, results: Path) -> None:

@@ -25,17 +25,21 @@ class Away:
     stop_s: float
     engine_s: float
     warm_up_s: float
+    balancer_s: float
 
     @property
     def ours_s(self) -> float:
-        """What is left beside draining, the engine's own end, its start and its warm-up."""
-        return self.seconds - self.drain_s - self.stop_s - self.engine_s - self.warm_up_s
+        """What is left beside draining, the engine's own end, its start and its warm-up, and what
+        the load balancer takes to stop sending and to look at a target for the first time."""
+        engine_s = self.stop_s + self.engine_s + self.warm_up_s
+        return self.seconds - self.drain_s - engine_s - self.balancer_s
 
     def __str__(self) -> str:
         return (
             f"{self.host} away {self.seconds:.1f} s: drained {self.drain_s:.1f},"
             f" engine ended {self.stop_s:.1f}, started {self.engine_s:.1f},"
-            f" warmed {self.warm_up_s:.1f}, the rest {self.ours_s:.1f}"
+            f" warmed {self.warm_up_s:.1f}, load balancer {self.balancer_s:.1f},"
+            f" the rest {self.ours_s:.1f}"
         )
 
 
@@ -90,6 +94,7 @@ def _away(fleet: Fleet, said: dict[str, Any]) -> Away:
         stop_s=waterfall["stop"],
         engine_s=engine_start_s(fleet, host),
         warm_up_s=waterfall["warm_up"],
+        balancer_s=dict(out)["leave traffic"] + dict(out)["enter traffic"],
     )
 
 
