@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from dataclasses import asdict
+from functools import partial
 from typing import Any, Callable, Dict, List, Optional
 
 from provision.agent import engine_log, gpu, hop, images, mirror, seed
@@ -77,7 +78,7 @@ def host(paths: Paths, events: Events) -> Host:
 
 def _apply(options: argparse.Namespace, paths: Paths, events: Events) -> None:
     here = host(paths, events)
-    whole = Apply(here).release
+    whole = partial(Apply(here).release, first=options.first)
     change = whole if options.replica is None else OneEngine(here, options.replica).apply
     with interruptible():
         change(

@@ -44,18 +44,21 @@ class Apply:
         *,
         fetch: bool,
         recreate: bool = False,
+        first: bool = False,
         away_since: Optional[float] = None,
         lock_wait_s: float = LOCK_WAIT_S,
     ) -> bool:
         """Apply *release_id*; False when there was nothing to do.
 
         With *fetch* its folder is taken from the bucket when it is not here whole. *recreate*
-        starts the containers anew even when they are as wanted. With *away_since* nothing is done
-        unless the host is away since then; nobody ends that while the lock is held. Raises
-        AgentError, Stopped or Busy.
+        starts the containers anew even when they are as wanted. With *first* nothing is done where
+        another release runs, with *away_since* unless the host is away since then; nobody changes
+        that while the lock is held. Raises AgentError, Stopped or Busy.
         """
         with held(self._paths.lock, self._host.clock, self._events, wait_s=lock_wait_s):
             Maintenance(self._paths.maintenance).require(away_since)
+            if first:
+                self._refuse_another(release_id)
             return self.while_held(release_id, fetch=fetch, recreate=recreate)
 
     def prepare(self, release_id: str, *, fetch: bool) -> None:
@@ -82,6 +85,15 @@ class Apply:
         self._paths.booted.touch()
         self._events.emit("applied", release=release_id, phases=self._events.phases)
         return True
+
+    def _refuse_another(self, release_id: str) -> None:
+        """A host that ran nothing when somebody looked may have booted, and serve."""
+        current = self._paths.current_release()
+        if current not in (None, release_id):
+            raise AgentError(
+                f"it runs {current} by now, and may be in traffic: its engine was left alone",
+                hint="it took that when it booted; run the same command again",
+            )
 
     def _ports(self, release_id: str) -> List[int]:
         replicas = self._prepare.settings(release_id).replicas

@@ -16,6 +16,7 @@ def parser() -> argparse.ArgumentParser:
     apply.add_argument("--release", required=True)
     apply.add_argument("--fetch", action="store_true", help="take its folder from the bucket")
     apply.add_argument("--restart", action="store_true", help="start its containers anew")
+    apply.add_argument("--first", action="store_true", help="only where no other release runs")
     apply.add_argument("--away-since", type=float, help="only while the mark that began then holds")
     ahead = commands.add_parser("prepare", help="bring here what a release needs; nothing starts")
     ahead.add_argument("--release", required=True)

@@ -37,15 +37,22 @@ def program_of(release_id: str) -> str:
 
 
 def apply(
-    release_id: str, *, fetch: bool = False, restart: bool = False, replica: int | None = None
+    release_id: str,
+    *,
+    fetch: bool = False,
+    restart: bool = False,
+    first: bool = False,
+    replica: int | None = None,
 ) -> Command:
     """Switch the host, or one engine of it, to the release; with *fetch* from the bucket first.
 
-    With *restart* its containers start anew even when they are as wanted. An engine is changed by
+    With *restart* its containers start anew even when they are as wanted; with *first* the host
+    refuses when another release runs there. An engine is changed by
     the program that is installed: that of a release from before may not know of single engines.
     """
     program = INSTALLED if fetch or replica is not None else program_of(release_id)
-    flags = (*(("--fetch",) if fetch else ()), *(("--restart",) if restart else ()))
+    said = {"--fetch": fetch, "--restart": restart, "--first": first}
+    flags = (flag for flag, wanted in said.items() if wanted)
     words = ("apply", "--release", release_id, *flags, *_one(replica))
     return _call(program, *words, timeout_s=_APPLY_S)
 

@@ -38,7 +38,7 @@ _CALLS: Mapping[type, Callable[[Any], Command]] = {
     ProveGpu: _prove_gpu,
     PrepareRelease: lambda a: host_program.prepare(a.release_id, fetch=a.fetch),
     ApplyRelease: lambda a: host_program.apply(
-        a.release_id, restart=a.restart, fetch=a.fetch, replica=a.replica
+        a.release_id, restart=a.restart, fetch=a.fetch, first=a.first, replica=a.replica
     ),
     BeginMaintenance: lambda a: host_program.maintain(
         lease_s=a.lease_s, why=_WHY_AWAY, replica=a.replica

@@ -105,7 +105,8 @@ class ApplyRelease:
     """Switch the host to the release and start it (the host program does it, atomically).
 
     With *restart* its containers start anew even when they are as wanted; with *fetch* the host
-    takes the release from the bucket when it does not have it. With *replica* only that engine of
+    takes the release from the bucket when it does not have it. With *first* it is for a host that
+    runs nothing: one that took a release meanwhile may serve. With *replica* only that engine of
     the host is changed, and what the host as a whole runs stays.
     """
 
@@ -113,6 +114,7 @@ class ApplyRelease:
     restart: bool = False
     fetch: bool = False
     replica: int | None = None
+    first: bool = False
 
 
 @dataclass(frozen=True, slots=True)

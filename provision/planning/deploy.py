@@ -228,7 +228,8 @@ def _start_one(
             if facts.gpus:
                 action = ProveGpu(release.id, _engine_image(target), len(facts.gpus))
                 yield Step(host, "prove the GPU in a container", "before the engine starts", action)
-            yield Step(host, f"start {release.id}", _why(facts, release), ApplyRelease(release.id))
+            start = ApplyRelease(release.id, first=True)
+            yield Step(host, f"start {release.id}", _why(facts, release), start)
         waiting = WaitReady(release.id, float(environment.health.ready_timeout_s))
         yield Step(host, "wait until ready", "the agent warms the engine", waiting)
     if not ready or host.name not in situation.in_traffic:

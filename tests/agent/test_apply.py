@@ -214,6 +214,13 @@ class TestBeforeTheSwap:
             Apply(running.host).release(NEW.id, fetch=False, away_since=since)
         assert_untouched(running)
 
+    def test_a_host_that_booted_meanwhile(self, running: World) -> None:
+        """It ran nothing when the deploy was planned, and may be in traffic by now."""
+        with pytest.raises(AgentError, match=rf"it runs {OLD.id} by now, and may be in traffic"):
+            Apply(running.host).release(NEW.id, fetch=False, first=True)
+        assert_untouched(running)
+        assert not Apply(running.host).release(OLD.id, fetch=False, first=True)
+
     def test_its_lease_runs_out_while_another_applies(self, running: World) -> None:
         """Nobody ends it under the lock, and so the host is out of traffic still."""
         mark = Maintenance(running.paths.maintenance)

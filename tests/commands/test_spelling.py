@@ -27,6 +27,10 @@ PROGRAM = f"/opt/llm-fleet/releases/{RELEASE}/host.pyz"
             f"python3 {PROGRAM} apply --release {RELEASE} --away-since 1795230000.1234567",
         ),
         (
+            host_program.apply(RELEASE, first=True),
+            f"python3 {PROGRAM} apply --release {RELEASE} --first",
+        ),
+        (
             host_program.apply(RELEASE, fetch=True),
             f"python3 /opt/llm-fleet/host.pyz apply --release {RELEASE} --fetch",
         ),

@@ -108,7 +108,7 @@ def test_a_whole_deploy() -> None:
         f"upload /opt/llm-fleet/releases/{RELEASE.id}",
         f"{program} mirror",
         f"{program} prove-gpu --image {IMAGES[0].target} --count 1",
-        f"{program} apply --release {RELEASE.id}",
+        f"{program} apply --release {RELEASE.id} --first",
         f"{program} wait --release {RELEASE.id} --timeout 1200",
     ]
     assert fleet.cloud.log == [

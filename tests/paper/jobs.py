@@ -24,6 +24,7 @@ class Job:
     by: str
     ahead: bool = False
     away_since: float | None = None
+    first: bool = False
     events: list[dict[str, Any]] = field(default_factory=list)
     code: int | None = None
     doing: str = "waits"
@@ -54,9 +55,10 @@ class Jobs:
         fetch: bool = False,
         ahead: bool = False,
         away_since: float | None = None,
+        first: bool = False,
     ) -> Job:
         """Begin it, behind those that wait already."""
-        job = Job(release, restart, fetch, by, ahead, away_since)
+        job = Job(release, restart, fetch, by, ahead, away_since, first)
         self.queue.append(job)
         if self.queue == [job]:
             self._begin(job)
@@ -72,6 +74,9 @@ class Jobs:
         host = self.host
         if job.away_since is not None and not host.away_as_since(job.away_since):
             self._fail(job, "its maintenance ended before its engine was stopped")
+            return
+        if job.first and host.current not in (None, job.release):
+            self._fail(job, f"it runs {host.current} by now")
             return
         if job.release not in host.kept:
             if not (job.fetch and host.world.has_release(job.release)):

@@ -185,6 +185,7 @@ class _HostProgram:
             restart=options.restart,
             fetch=options.fetch,
             away_since=options.away_since,
+            first=options.first,
         )
         return self._follow(job)
 

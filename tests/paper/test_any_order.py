@@ -216,7 +216,7 @@ def test_held_up_between_the_renewed_lease_and_the_apply() -> None:
     fleet.begins_with(hosts=2, fate=Fate.FINE)
     fleet.begins(name="anna", task="restart", most="1")
     turn = fleet.turns["anna"]
-    while turn.at != "i-1 apply":
+    while turn.at != "i-1 apply" and not turn.ended:
         fleet.goes_on(name="anna", calls=1)
     fleet.time_passes(seconds=400.0)
     assert fleet.world.serving() == ["i-2", "i-1"]
@@ -258,6 +258,26 @@ def test_down_when_the_plan_was_made_and_up_when_its_turn_comes() -> None:
     fleet.time_passes(seconds=400.0)
     assert fleet.world.serving() == ["i-1", "i-2"]
     fleet.comes_to_an_end(name="anna")
+    fleet.nothing_went_wrong()
+    fleet.teardown()
+
+
+def test_booted_between_the_plan_of_a_first_release_and_its_apply() -> None:
+    """Found by the machine: it took what booting hosts take, and served when it was told to end."""
+    fleet = Fleet()
+    fleet.begins_with(hosts=3, fate=Fate.FINE)
+    fleet.something_happens(fault="end", number=0)
+    while "i-new1" not in fleet.world.hosts or not fleet.world.hosts["i-new1"].ssh:
+        fleet.time_passes(seconds=1.0)
+    fleet.begins(name="anna", task="deploy", most="1")
+    turn = fleet.turns["anna"]
+    while turn.at != "i-new1 apply" and not turn.ended:
+        fleet.goes_on(name="anna", calls=1)
+    fleet.time_passes(seconds=400.0)
+    assert fleet.world.serving() == ["i-2", "i-3", "i-new1"]
+    fleet.comes_to_an_end(name="anna")
+    assert turn.said is not None
+    assert f"i-new1: it runs {OLD} by now" in turn.said.text
     fleet.nothing_went_wrong()
     fleet.teardown()
 
