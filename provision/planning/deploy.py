@@ -228,7 +228,7 @@ def _start_one(
             if facts.gpus:
                 action = ProveGpu(release.id, _engine_image(target), len(facts.gpus))
                 yield Step(host, "prove the GPU in a container", "before the engine starts", action)
-            start = ApplyRelease(release.id, first=True)
+            start = ApplyRelease(release.id, first=facts.release is None)
             yield Step(host, f"start {release.id}", _why(facts, release), start)
         waiting = WaitReady(release.id, float(environment.health.ready_timeout_s))
         yield Step(host, "wait until ready", "the agent warms the engine", waiting)
