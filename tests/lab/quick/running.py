@@ -108,10 +108,14 @@ class Kind:
 
     @contextmanager
     def loading(
-        self, folder: Path, *arguments: str, variables: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        *arguments: str,
+        variables: Mapping[str, str] | None = None,
+        port: int | None = None,
     ) -> Iterator[Running]:
-        """A process that has just begun, on a free port; killed at the end."""
-        port = free_port()
+        """A process that has just begun, on a free port unless one is said; killed at the end."""
+        port = port or free_port()
         log = folder / f"engine-{port}.log"
         words = ["--port", str(port), "--host", "127.0.0.1", "--served-model-name", NAME]
         words += ["--max-model-len", "2048", *(_REAL_ARGUMENTS if self.real else ()), *arguments]
@@ -148,10 +152,14 @@ class Kind:
 
     @contextmanager
     def started(
-        self, folder: Path, *arguments: str, variables: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        *arguments: str,
+        variables: Mapping[str, str] | None = None,
+        port: int | None = None,
     ) -> Iterator[Running]:
         """An engine that answers."""
-        with self.loading(folder, *arguments, variables=variables) as running:
+        with self.loading(folder, *arguments, variables=variables, port=port) as running:
             running.wait_ready(self.start_s)
             yield running
 

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -281,7 +282,10 @@ class TestEnd:
 
 class TestDeath:
     def test_of_the_core(self, kind: Kind, tmp_path: Path) -> None:
-        """A stream hears of it, a whole answer is a 500, and the process ends by itself."""
+        """A stream hears of it, a whole answer is a 500, and the process ends by itself.
+
+        Who asks between gets a 500 too, before the head of a stream, or nobody to ask.
+        """
         with kind.started(tmp_path) as engine:
             with _under_way(engine, MUCH) as (streamed, whole):
                 engine.signal_core(signal.SIGKILL)
@@ -289,6 +293,8 @@ class TestDeath:
                 assert done == "[DONE]"
                 assert error["error"]["code"] == 500
                 assert whole.result(20).status_code == 500
+            with suppress(httpx.TransportError):
+                assert engine.ask(stream=True).status_code == 500
             engine.process.wait(20)
 
 

@@ -138,6 +138,9 @@ class Server:
         if self._ending or how.mode == "error":
             answer.document(500, answers.error(_LATE, 500, "InternalServerError"))
             return
+        if self._link.died.is_set():
+            answer.document(500, answers.error(_DEAD, 500, "InternalServerError"))
+            return
         if self._is_full():
             self._counted.rejected += 1
             answer.document(503, answers.error(_BUSY, 503, "ServiceUnavailableError"))
