@@ -13,7 +13,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent.parent
-UNIT = ("-n", "auto", "--dist", "worksteal")
+# A file stays together: what its tests share stands up once, and they run in their order.
+UNIT = ("-n", "auto", "--dist", "loadfile")
 # In one process: there is one machine room, and its engines need the cores.
 LAB = ("-m", "(lab or browser) and not soak")
 
