@@ -14,6 +14,7 @@ from moto.ec2.utils import parse_user_data
 from moto.elbv2 import models
 from moto.elbv2.exceptions import TargetGroupNotFoundError
 from moto.server import ThreadedMotoServer
+from werkzeug.serving import WSGIRequestHandler
 
 from rehearsal import moto_dynamodb, moto_lifecycle, moto_reservations
 from rehearsal.alb_health import DRAINING, INITIAL, Board, Health
@@ -37,6 +38,8 @@ def serve(
     moto_dynamodb.make_atomic()
     moto_lifecycle.teach(_replace)
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    # It sends each answer in two parts, of which the second would wait 40 ms for an ACK.
+    WSGIRequestHandler.disable_nagle_algorithm = True
     server = ThreadedMotoServer(ip_address=address, port=port, verbose=False)
     server.start()
     return server
