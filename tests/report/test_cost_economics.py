@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from provision.planning.cost.break_even import BreakEven
@@ -110,6 +110,7 @@ def test_every_api_has_its_letter() -> None:
     st.integers(1, 500),
     st.one_of(st.none(), st.integers(1, 10**12)),
 )
+@example(Decimal("0.001"), Decimal(90), Decimal("0.001"), 9, None)  # trillions of dollars
 def test_any_fleet_can_be_drawn(
     price: Decimal, hourly: Decimal, rate: Decimal, hosts: int, requests: int | None
 ) -> None:

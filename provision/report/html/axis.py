@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-_UNITS = ((1_000_000_000, "B"), (1_000_000, "M"), (1_000, "k"))
+_UNITS = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k"))
 _ROUND = 1e-9
 _FEW_DECADES = 2.5  # below that the powers of ten alone leave an axis bare
 
