@@ -363,9 +363,10 @@ def read_reply(answer: http.client.HTTPResponse, hang_up_after: int | None = Non
 
 def _read_events(answer: http.client.HTTPResponse, reply: Reply, hang_up_after: int | None) -> None:
     rest = b""
-    while block := answer.read1(65_536):
-        *lines, rest = (rest + block).split(b"\n")
-        found = [line[6:].decode() for line in lines if line.startswith(b"data: ")]
-        reply.events += found
-        if hang_up_after is not None and len(reply.events) >= hang_up_after:
-            return
+    with suppress(http.client.IncompleteRead, ConnectionError):  # broken off: there is no [DONE]
+        while block := answer.read1(65_536):
+            *lines, rest = (rest + block).split(b"\n")
+            found = [line[6:].decode() for line in lines if line.startswith(b"data: ")]
+            reply.events += found
+            if hang_up_after is not None and len(reply.events) >= hang_up_after:
+                return
