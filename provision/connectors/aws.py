@@ -13,6 +13,7 @@ from provision.connectors import stamped
 from provision.connectors.aws_client import AwsClients, code_of
 from provision.connectors.group import ScalingGroup
 from provision.connectors.protocols import Stamped, TargetHealth, TemporaryKeys, Written
+from provision.connectors.targets import target_health
 from provision.errors import CloudError, OutputsMissing
 from provision.facts import outputs as outputs_document
 from provision.facts.inventory import Host, Inventory
@@ -64,16 +65,7 @@ class AwsCloud:
 
     def target_health(self) -> tuple[TargetHealth, ...]:
         """The primary target group as the load balancer sees it."""
-        arn = self.outputs().primary_target_group_arn
-        found = self._aws.call("elbv2", "describe_target_health", arn, TargetGroupArn=arn)
-        return tuple(
-            TargetHealth(
-                entry["Target"]["Id"],
-                entry["TargetHealth"]["State"],
-                entry["TargetHealth"].get("Description", ""),
-            )
-            for entry in found["TargetHealthDescriptions"]
-        )
+        return target_health(self._aws, self.outputs().primary_target_group_arn)
 
     def register(self, host: str) -> None:
         """Put the host into the primary target group, on the group's own port."""

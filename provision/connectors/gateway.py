@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from provision.config.environment import Environment
 from provision.connectors.aws_client import AwsClients, code_of
 from provision.connectors.protocols import TargetHealth
+from provision.connectors.targets import target_health
 from provision.errors import CloudError, OutputsMissing
 from provision.facts.gateway import ServiceNow, TaskDefinition
 from provision.facts.outputs import FallbackOutputs, Outputs
@@ -93,16 +94,7 @@ class AwsGateway:
 
     def targets(self) -> tuple[TargetHealth, ...]:
         """Each task by its address."""
-        arn = self._outputs().fallback_target_group_arn
-        found = self._aws.call("elbv2", "describe_target_health", arn, TargetGroupArn=arn)
-        return tuple(
-            TargetHealth(
-                entry["Target"]["Id"],
-                entry["TargetHealth"]["State"],
-                entry["TargetHealth"].get("Description", ""),
-            )
-            for entry in found["TargetHealthDescriptions"]
-        )
+        return target_health(self._aws, self._outputs().fallback_target_group_arn)
 
     def stopped(self) -> tuple[str, ...]:
         """ECS remembers a task for an hour after its end."""
