@@ -31,13 +31,16 @@ def line(session: Session) -> str | None:
     """How the gateway stands, in one line; None where there is none."""
     from provision.planning.doctor_gateway import words
 
-    seen = _look(session)
-    if seen is None:
+    service = session.gateway
+    if service is None:
         return None
-    if isinstance(seen, FleetError):
-        return f"gateway: unknown, {seen.message}"
-    gateway, states = seen
-    return f"gateway: {words(gateway, states.count('healthy'))}"
+    try:
+        stands, newest = service.service(), service.newest()
+        healthy = [one.state for one in service.targets()].count("healthy")
+    except FleetError as error:
+        return f"gateway: unknown, {error.message}"
+    tasks = session.environment.fallback.tasks
+    return f"gateway: {words(stands, newest, tasks=tasks, healthy=healthy)}"
 
 
 def findings(session: Session) -> tuple[Finding, ...]:

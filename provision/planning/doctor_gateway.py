@@ -6,20 +6,19 @@ from collections.abc import Iterator, Sequence
 
 from provision.config.environment import Environment
 from provision.config.hosted import key_secrets
-from provision.facts.gateway import short
+from provision.facts.gateway import ServiceNow, TaskDefinition, short
 from provision.planning.finding import Finding, failed, ok
 from provision.planning.gateway import FRONT, GATEWAY, Gateway, differences
 
 _DEPLOY = "fab deploy"
 
 
-def words(gateway: Gateway, healthy: int) -> str:
+def words(service: ServiceNow, newest: TaskDefinition, *, tasks: int, healthy: int) -> str:
     """How many tasks run by which revision, and how many of them the load balancer calls healthy.
 
     Also that another revision waits for a deploy.
     """
-    service, newest = gateway.now.service, gateway.now.newest
-    said = f"{service.running} of {gateway.target.tasks} task(s) run {short(service.definition)}"
+    said = f"{service.running} of {tasks} task(s) run {short(service.definition)}"
     waits = "" if service.definition == newest.arn else f"; {newest.name} waits for `fab deploy`"
     return f"{said}, {healthy} healthy{waits}"
 
@@ -39,7 +38,7 @@ def judge(
 def _tasks(gateway: Gateway, states: Sequence[str], log_group: str) -> Finding:
     name, service, wanted = "gateway-tasks", gateway.now.service, gateway.target.tasks
     healthy = sum(state == "healthy" for state in states)
-    said = words(gateway, healthy)
+    said = words(service, gateway.now.newest, tasks=wanted, healthy=healthy)
     if not service.desired:
         return failed(name, "it has no tasks: there is no way out", _DEPLOY)
     if service.desired != wanted:

@@ -101,7 +101,11 @@ def test_a_revision_that_waits_for_a_deploy() -> None:
     """In the doctor's words and in those of `fab status`."""
     seen = gateway(OF_BEFORE)
     said = "2 of 2 task(s) run llm-fleet-test-gateway:1, 2 healthy"
-    assert words(seen, 2) == f"{said}; llm-fleet-test-gateway:2 waits for `fab deploy`"
+    now = seen.now
+    assert (
+        words(now.service, now.newest, tasks=2, healthy=2)
+        == f"{said}; llm-fleet-test-gateway:2 waits for `fab deploy`"
+    )
     assert faults(seen) == {
         "gateway-revision": (
             "it shall run llm-fleet-test-gateway:1; llm-fleet-test-gateway:2 was described since",
