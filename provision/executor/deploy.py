@@ -40,14 +40,12 @@ def prepare(
     outputs = cloud.outputs()
     target = target_of(environment, repository_url=outputs.repository_url)
     fleet = cloud.inventory()
-    chosen = fleet if hosts == "*" else fleet.select(hosts)
-    whole = len(chosen) == len(fleet)
     found = situation(
         cloud=cloud,
         shell=shell,
         target=target,
         fleet=fleet,
-        hosts=chosen,
+        hosts=fleet if hosts == "*" else fleet.select(hosts),
         spare_key=Secret(spare_key),
         left_held=left_held,
     )
@@ -59,5 +57,5 @@ def prepare(
         hub_token_secret=outputs.hub_token_secret,
         pace=pace,
         accept_downtime=accept_downtime,
-        gateway=way_out(environment) if way_out and whole else None,
+        gateway=way_out(environment) if way_out and not found.partial else None,
     )

@@ -132,17 +132,16 @@ def intend(
         model=model,
         chat=chat,
         pace=pace,
-        before={host.name: _of_before(host, situation) for host in _by_name(situation)},
+        before={
+            host.name: _of_before(host, situation)
+            for host in sorted(situation.reachable, key=lambda host: host.name)
+        },
         release=release,
         whole=not situation.partial,
         current=situation.current,
         previous=situation.previous,
         held=grip(situation),
     )
-
-
-def _by_name(situation: Situation) -> list[Host]:
-    return sorted(situation.reachable, key=lambda host: host.name)
 
 
 def _of_before(host: Host, situation: Situation) -> str | None:
