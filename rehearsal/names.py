@@ -64,8 +64,11 @@ class NameServer:
                 self._say(f"names: {type(error).__name__}: {error}")
 
 
-def answer(question: bytes, lookup: Lookup) -> bytes:
-    """The answer to one question; a *lookup* that fails is told as a fault of the server."""
+def answer(question: bytes, lookup: Lookup, *, ttl_s: int = TTL_S) -> bytes:
+    """The answer to one question; a *lookup* that fails is told as a fault of the server.
+
+    Whoever asked may keep it for *ttl_s*.
+    """
     number, *_ = _HEAD.unpack_from(question)
     name, end = _name(question, _HEAD.size)
     (kind,) = _KIND.unpack_from(question, end)
@@ -76,7 +79,7 @@ def answer(question: bytes, lookup: Lookup) -> bytes:
     if said == _KNOWN and not found:
         said = _UNKNOWN
     records = [
-        _RECORD.pack(_NAME_ABOVE, _ADDRESS, 1, TTL_S, 4) + socket.inet_aton(address)
+        _RECORD.pack(_NAME_ABOVE, _ADDRESS, 1, ttl_s, 4) + socket.inet_aton(address)
         for address in (found if kind == _ADDRESS else ())
     ]
     head = _HEAD.pack(number, said, 1, len(records), 0, 0)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import socket
-import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-_HEAD = struct.Struct(">HHHHHH")
-_A_RECORD = struct.Struct(">HHHIH")
-_KNOWN, _UNKNOWN = 0x8180, 0x8183  # an answer; an answer that there is no such name
+from rehearsal.names import answer
+
+_TTL_S = 1  # tests change names
 
 
 @dataclass
@@ -28,26 +27,10 @@ class Names:
         """As nginx is told."""
         return f"127.0.0.1:{self.port}"
 
-    def answer(self, question: bytes) -> bytes:
-        """The answer to one question for an address."""
-        number, *_ = _HEAD.unpack_from(question)
-        name, end = _name(question, _HEAD.size)
+    def lookup(self, name: str) -> list[str]:
+        """The addresses of a name; none where there is no such name."""
         self.asked.append(name)
-        found = self.addresses.get(name, [])
-        head = _HEAD.pack(number, _KNOWN if found else _UNKNOWN, 1, len(found), 0, 0)
-        # 0xC00C points back to the name in the question; the record may be kept for a second.
-        records = [
-            _A_RECORD.pack(0xC00C, 1, 1, 1, 4) + socket.inet_aton(address) for address in found
-        ]
-        return head + question[_HEAD.size : end + 4] + b"".join(records)
-
-
-def _name(message: bytes, at: int) -> tuple[str, int]:
-    labels = []
-    while message[at]:
-        labels.append(message[at + 1 : at + 1 + message[at]].decode())
-        at += 1 + message[at]
-    return ".".join(labels), at + 1
+        return self.addresses.get(name, [])
 
 
 @contextmanager
@@ -75,4 +58,4 @@ def _serve(server: socket.socket, names: Names, ended: threading.Event) -> None:
         except TimeoutError:
             continue
         if not names.silent:
-            server.sendto(names.answer(question), asker)
+            server.sendto(answer(question, names.lookup, ttl_s=_TTL_S), asker)
