@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rehearsal.made_up import VARIABLES
 from rehearsal.processes import ENVIRONMENT
 
 RUNTIME = Path(__file__).with_name("function_runtime.py")
@@ -119,9 +120,7 @@ class _Warm:
             "PYTHONUNBUFFERED": "1",
             "AWS_REGION": function.region,
             "AWS_DEFAULT_REGION": function.region,
-            "AWS_ACCESS_KEY_ID": "rehearsal",
-            "AWS_SECRET_ACCESS_KEY": "rehearsal",
-            "AWS_EC2_METADATA_DISABLED": "true",
+            **VARIABLES,
             "AWS_LAMBDA_FUNCTION_NAME": function.name,
         }
         self._process = subprocess.Popen(

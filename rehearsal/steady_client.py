@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import httpx
 
@@ -87,32 +86,31 @@ class SteadyClient:
             "stream": stream,
             "messages": [{"role": "user", "content": "Are you there?"}],
         }
-        with httpx.Client(trust_env=False, timeout=PATIENCE_S) as http:
-            return self._ask(http, body)
+        headers = {"Authorization": f"Bearer {self.key}"}
+        at, began = time.monotonic(), False
+        try:
+            with (
+                httpx.Client(trust_env=False, timeout=PATIENCE_S) as http,
+                http.stream("POST", self._url, json=body, headers=headers) as answer,
+            ):
+                began = answer.status_code == httpx.codes.OK
+                text = answer.read().decode(errors="replace")
+        except httpx.HTTPError as error:
+            by = CUT if began and stream else LOST
+            return Asked(at, by, time.monotonic() - at, repr(error))
+        seconds = time.monotonic() - at
+        if not began:
+            return Asked(at, LOST, seconds, f"HTTP {answer.status_code}: {text[:200]}")
+        if stream and "[DONE]" not in text:
+            return Asked(at, CUT, seconds, text[-200:])
+        return Asked(at, answer.headers.get(TIER, ""), seconds)
+
+    @property
+    def _url(self) -> str:
+        return f"{self.endpoint}/v1/chat/completions"
 
     def _go_on(self, ended: threading.Event) -> None:
         number = 0
         while not ended.wait(self.every_s):
             number += 1
             self.asked.append(self.ask(stream=number % STREAM_EVERY == 0))
-
-    def _ask(self, http: httpx.Client, body: dict[str, Any]) -> Asked:
-        at = time.monotonic()
-        url, headers = (
-            f"{self.endpoint}/v1/chat/completions",
-            {"Authorization": f"Bearer {self.key}"},
-        )
-        began = False
-        try:
-            with http.stream("POST", url, json=body, headers=headers) as answer:
-                began = answer.status_code == httpx.codes.OK
-                text = answer.read().decode(errors="replace")
-        except httpx.HTTPError as error:
-            by = CUT if began and body["stream"] else LOST
-            return Asked(at, by, time.monotonic() - at, repr(error))
-        seconds = time.monotonic() - at
-        if not began:
-            return Asked(at, LOST, seconds, f"HTTP {answer.status_code}: {text[:200]}")
-        if body["stream"] and "[DONE]" not in text:
-            return Asked(at, CUT, seconds, text[-200:])
-        return Asked(at, answer.headers.get(TIER, ""), seconds)

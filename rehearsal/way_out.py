@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
-from rehearsal import moto_functions, moto_services
+from rehearsal import made_up, moto_functions, moto_services
 from rehearsal.alb_health import Board
 from rehearsal.callers import Callers
 from rehearsal.ec2 import client
@@ -25,9 +25,7 @@ def variables(settings: Settings) -> dict[str, str]:
     """What every container of a task is given: the room's account, and where hosted APIs are."""
     api = f"http://{settings.network.machine}:{HOSTED_PORT}"
     return {
-        "AWS_ACCESS_KEY_ID": "rehearsal",
-        "AWS_SECRET_ACCESS_KEY": "rehearsal",
-        "AWS_EC2_METADATA_DISABLED": "true",
+        **made_up.VARIABLES,
         # LiteLLM asks there instead of api.openai.com.
         "OPENAI_BASE_URL": f"{api}/v1",
     }
