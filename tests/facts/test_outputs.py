@@ -9,22 +9,10 @@ import pytest
 
 from provision.errors import OutputsMissing
 from provision.facts.outputs import FallbackOutputs, parse
-from provision.testing.samples import outputs
-
-FALLBACK = FallbackOutputs(
-    switch_function="llm-fleet-test-switch",
-    switch_log_group="/aws/lambda/llm-fleet-test-switch",
-    intent_parameter="/llm-fleet/test/switch/intent",
-    hints_parameter="/llm-fleet/test/switch/hints",
-    spend_table="llm-fleet-test-spend",
-    gateway_cluster="llm-fleet-test",
-    gateway_service="gateway",
-    gateway_family="llm-fleet-test-gateway",
-    gateway_log_group="/llm-fleet/test/gateway",
-)
+from provision.testing.samples import fallback_outputs, outputs
 
 
-@pytest.mark.parametrize("fallback", [None, FALLBACK])
+@pytest.mark.parametrize("fallback", [None, fallback_outputs()])
 def test_it_comes_back_as_it_was_written(fallback: FallbackOutputs | None) -> None:
     """With a way out and without."""
     written = replace(outputs(), fallback=fallback)

@@ -137,6 +137,19 @@ def client(settings: Settings, service: str) -> Any:
     )
 
 
+def calls_of(account: Settings) -> Called:
+    """What is called until half a second after the first call."""
+    called = Called()
+    running = Callers(account, called, print)
+    running.start()
+    try:
+        called.wait_for(1)
+        time.sleep(0.5)
+    finally:
+        running.stop()
+    return called
+
+
 def test_what_agents_put_calls_the_function_once(
     account: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -164,14 +177,7 @@ def test_what_agents_put_calls_the_function_once(
                 }
             ],
         )
-    called = Called()
-    running = Callers(account, called, print)
-    running.start()
-    try:
-        called.wait_for(1)
-        time.sleep(0.5)
-    finally:
-        running.stop()
+    called = calls_of(account)
     assert [(name, event["alarmData"]["state"]["value"]) for name, event in called.calls] == [
         ("llm-fleet-x-switch", "ALARM")
     ]
@@ -187,14 +193,9 @@ def test_a_tick_comes_when_the_rule_is_there_and_then_a_minute_later(account: Se
     events = client(account, "events")
     events.put_rule(Name="tick", ScheduleExpression="rate(1 minute)")
     events.put_targets(Rule="tick", Targets=[{"Id": "switch", "Arn": ARN}])
-    called = Called()
-    running = Callers(account, called, print)
-    running.start()
     try:
-        called.wait_for(1)
-        time.sleep(0.5)
+        called = calls_of(account)
     finally:
-        running.stop()
         events.remove_targets(Rule="tick", Ids=["switch"])
         events.delete_rule(Name="tick")
     ((name, event),) = called.calls

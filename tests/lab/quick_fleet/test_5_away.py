@@ -9,7 +9,6 @@ import pytest
 from tests.lab.fleet.load import load
 from tests.lab.fleet.rollouts import Pace, roll
 from tests.lab.fleet.standing import Fleet
-from tests.soak.telling import say
 
 MOST_S = 5.0
 
@@ -27,8 +26,6 @@ def test_all_that_is_ours_takes_five_seconds(fleet: Fleet) -> None:
             roll(fleet, Pace(came, 0.5, 0.5), "rolling-restart", "--bake", "0") for _ in range(2)
         ]
     away = [one for rollout in rollouts for one in rollout.away]
-    for one in away:
-        say(str(one))
     assert came.lost == [], str(came)
     assert len(away) == 4
     assert statistics.median(one.ours_s for one in away) <= MOST_S, [str(one) for one in away]
