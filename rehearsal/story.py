@@ -33,6 +33,7 @@ from provision.executor.executor import Executor
 from provision.executor.gateway_now import look
 from provision.executor.key_store import KeyStore, new_text
 from provision.executor.outcome import Outcome
+from provision.executor.service import problem
 from provision.planning import keys
 from provision.planning.plan import Plan
 from provision.planning.release import CURRENT, parse_current
@@ -48,6 +49,7 @@ from rehearsal.steady_client import SteadyClient
 from rehearsal.world import STATE, World
 
 BOOT_TIMEOUT_S = 120.0
+OURS_TIMEOUT_S = 30.0
 KEY_NAME = "rehearsal"
 STANDING = "Pulumi.rehearsal.yaml"
 
@@ -250,7 +252,7 @@ def _require(outcome: Outcome) -> None:
 
 
 def _ask(story: Rehearsal, environment: Environment) -> None:
-    """One answer whole and one streamed, as a client of the service would."""
+    """One answer whole and one streamed, as a client of the service would, of our own engine."""
     story.model = environment.model.served_name or environment.model.name
     question = {
         "model": story.model,
@@ -260,9 +262,16 @@ def _ask(story: Rehearsal, environment: Environment) -> None:
     headers = {"Authorization": f"Bearer {story.api_key}"}
     url = f"{story.endpoint}/v1/chat/completions"
     http = HttpxHttp()
-    whole = http.post(url, question, headers=headers, timeout_s=60)
-    if whole.status != 200:
-        raise FleetError(f"{url} answered {whole.status}: {whole.text[:300]}")
+    # The load balancer sends by the weights of before for a moment after they changed.
+    until = time.monotonic() + OURS_TIMEOUT_S
+    while True:
+        whole = http.post(url, question, headers=headers, timeout_s=60)
+        wrong = problem(whole)
+        if not wrong:
+            break
+        if whole.status != 200 or time.monotonic() > until:
+            raise FleetError(f"{url} gave no answer of our own engine: {wrong}")
+        time.sleep(0.5)
     story.answer = json.loads(whole.text)["choices"][0]["message"]["content"]
     events = http.stream(url, {**question, "stream": True}, headers=headers, timeout_s=60)
     story.streamed_chunks = sum(1 for event in events if '"choices"' in event)
