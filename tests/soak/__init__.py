@@ -1,1 +1,1 @@
-"""Ten thousand requests: `make soak`, 35 minutes on a machine that has nothing else to do."""
+"""Ten thousand requests: `make soak`, on a machine that has nothing else to do."""
